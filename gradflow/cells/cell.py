@@ -1,0 +1,75 @@
+"""What every recurrent cell is made of; the cells themselves are one file each.
+
+A cell is its equations: no time, no batch, no matrix. Arrays end in the axes (hidden, batch), one sequence to a
+column, so that a gate is one contiguous block; a slot axis leads where there is one, sweep axes may stand between.
+
+`a` holds a unit's pre-activations W_ih x + b_ih + W_hh h + b_hh, one *slot* each. W_ih and b_ih feed the first
+`len(input_rows)` slots, W_hh and b_hh the last `len(state_rows)`; the names in them say which gate's rows go where.
+They differ in PyTorch's GRU, whose candidate keeps the two shares apart.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, ClassVar
+
+from gradflow.activations import ACTIVATIONS, Activation, Array
+from gradflow.checks import check_choice
+
+Product = Callable[[Array], Array]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """The contract of a recurrent cell: one step forward, its local derivatives, and the step's transpose."""
+
+    activation: str = "tanh"
+
+    name: ClassVar[str]
+    gates: ClassVar[tuple[str, ...]]  # in the order of PyTorch's rows
+    slots: ClassVar[int]
+    input_rows: ClassVar[tuple[str, ...]]
+    state_rows: ClassVar[tuple[str, ...]]
+    late_rows: ClassVar[tuple[str, ...]] = ()  # the last state rows, if their product must wait for another gate
+    has_c: ClassVar[bool] = False
+    memory_gate: ClassVar[str | None] = None  # the gate that decides how much of the past is kept
+    memory_sign = 1.0  # −1 where a high memory gate overwrites instead of keeping
+
+    def __post_init__(self) -> None:
+        check_choice("activation", self.activation, ACTIVATIONS)
+
+    @cached_property
+    def phi(self) -> Activation:
+        """The activation function φ with its derivative."""
+        return ACTIVATIONS[self.activation]
+
+    def step(self, a: Array, h: Array, c: Any) -> tuple[Array, Array | None]:
+        """(h_t, c_t) from the slots and (h_{t−1}, c_{t−1}); `c` is None where the cell has no c.
+
+        With `late_rows`, their product comes as one more argument, a function, and `step` adds it to its slots.
+        """
+        raise NotImplementedError
+
+    def partials(self, a: Array, h: Array, c: Any) -> tuple[Array, ...]:
+        """The local derivatives that `step_back` multiplies with, all steps at once.
+
+        `a` is (slots, steps, …), `h` and `c` are (steps + 1, …). The first result is like `a`, each slot the derivative
+        of what that slot feeds (h, or c in the LSTM's inner gates); the others are (steps, …).
+        """
+        raise NotImplementedError
+
+    def step_back(self, dh: Array, dc: Any, da: Array, *others: Any) -> tuple[Array, Array | None]:
+        """(∂L/∂h_{t−1}, ∂L/∂c_{t−1}) from the total ∂L/∂h_t and from c_{t+1}'s share of ∂L/∂c_t.
+
+        Takes one step's `partials`, then the product with W_hhᵀ (and with the late rows' transpose). In place, `da`
+        turns from the local derivative into ∂L/∂a_t, and `dc` from a share into the total ∂L/∂c_t.
+        """
+        raise NotImplementedError
+
+    def late_operand(self, a: Array, h: Array) -> Array:
+        """What the late rows multiply, all steps at once."""
+        raise NotImplementedError
+
+    def gate_values(self, a: Array) -> dict[str, Array]:
+        """Every gate's value by name, all steps at once; a cell without gates has none."""
+        return {}

@@ -1,0 +1,51 @@
+"""The LSTM: c_t = f ⊙ c_{t−1} + i ⊙ g, h_t = o ⊙ φ(c_t)."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradflow.activations import sigmoid, sigmoid_and_slope
+from gradflow.cells.cell import Array, Cell, Product
+
+
+@dataclass(frozen=True)
+class LSTM(Cell):
+    """LSTM with a forget gate (Gers et al. 2000), PyTorch's `nn.LSTM`; φ is the candidate's and the output's."""
+
+    name: ClassVar[str] = "lstm"
+    gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
+    slots: ClassVar[int] = 4
+    # o, i, f, g: the sigmoids are one block, and so are the three gates that act through c
+    input_rows: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g")
+    state_rows: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g")
+    has_c: ClassVar[bool] = True
+    memory_gate: ClassVar[str] = "f"
+
+    def step(self, a: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        o, i, f = sigmoid(a[:3])
+        g = self.phi.value(a[3])
+        c = f * c + i * g
+        h = o * self.phi.value(c)
+        return h, c
+
+    def partials(self, a: Array, h: Array, c: Array) -> tuple[Array, ...]:
+        (o, i, f), (do, di, df) = sigmoid_and_slope(a[:3])
+        g, y = self.phi.value(a[3]), self.phi.value(c[1:])
+        d_da = np.empty_like(a)
+        np.multiply(do, y, out=d_da[0])  # ∂h/∂a_o
+        np.multiply(di, g, out=d_da[1])  # ∂c/∂a_i
+        np.multiply(df, c[:-1], out=d_da[2])  # ∂c/∂a_f
+        np.multiply(self.phi.slope(a[3], g), i, out=d_da[3])  # ∂c/∂a_g
+        dh_dc = self.phi.slope(c[1:], y) * o
+        return d_da, dh_dc, f
+
+    def step_back(self, dh: Array, dc: Array, da: Array, dh_dc: Array, f: Array, UT: Product) -> tuple[Array, Array]:
+        dc += dh * dh_dc
+        da[0] *= dh
+        da[1:] *= dc
+        return UT(da), f * dc
+
+    def gate_values(self, a: Array) -> dict[str, Array]:
+        o, i, f = sigmoid(a[:3])
+        return {"i": i, "f": f, "g": self.phi.value(a[3]), "o": o}

@@ -1,0 +1,51 @@
+"""One sentence for every kind of bad input: the field, what is allowed, the value that came."""
+
+from collections.abc import Collection
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def shown(value: object) -> str:
+    """The value as a message shows it: its repr, cut to a readable length."""
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}…"
+
+
+def check_choice(field: str, value: object, allowed: Collection[str]) -> None:
+    """ValueError unless `value` is one of the allowed names."""
+    if not isinstance(value, str) or value not in allowed:
+        raise ValueError(f"{field} must be one of {', '.join(allowed)}, got {shown(value)}")
+
+
+def check_number(field: str, value: object, low: float, high: float, integer: bool = False, unit: str = "") -> None:
+    """ValueError unless `value` is a finite number (a whole one if `integer`) in [low, high]."""
+    kind = (int, np.integer) if integer else (int, float, np.integer, np.floating)
+    is_number = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+    if not is_number or not low <= value <= high:  # type: ignore[operator]
+        what = "a whole number in" if integer else "in"
+        raise ValueError(f"{field} must be {what} [{low:g}, {high:g}]{unit and ' ' + unit}, got {shown(value)}")
+
+
+def finite_array(field: str, value: ArrayLike, shape: tuple[int | str, ...] | None = None) -> NDArray:
+    """`value` as a float64 (or complex128) array; ValueError if it is not finite or not of the shape.
+
+    A name in `shape` stands for a size that is free: `("T", "B", 8)`.
+    """
+    try:
+        array = np.asarray(value)
+        array = array if array.dtype == np.complex128 else array.astype(np.float64, copy=False)
+    except (TypeError, ValueError):
+        raise ValueError(f"{field} must be an array of numbers, got {shown(value)}") from None
+    if shape is not None:
+        fits = len(shape) == array.ndim and all(
+            want == got or isinstance(want, str) for want, got in zip(shape, array.shape, strict=True)
+        )
+        if not fits:
+            wanted = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+            raise ValueError(f"{field} must have shape {wanted}, got {array.shape}")
+    # the sum of squares is the cheap test; only where it is not finite is the exact one needed
+    if not np.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
+        raise ValueError(f"{field} must be finite, got {array[where]} at index {where}")
+    return array

@@ -1,0 +1,81 @@
+"""Gradient clipping with PyTorch's exact arithmetic. It acts on ∂L/∂θ and never changes ∂L/∂h_t."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gradflow.activations import Array
+from gradflow.checks import check_number
+
+Gradients = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class Clipped:
+    """Clipped gradients, the global norm before and after, and whether clipping changed anything.
+
+    `cosine` is the cosine of the angle between the gradient before and after: 1 where the direction is kept.
+    """
+
+    grads: Gradients
+    norm_before: float
+    norm_after: float
+    clipped: bool
+    cosine: float
+
+
+def clip_by_norm(
+    grads: Mapping[str, ArrayLike], max_norm: float, eps: float = 1e-6, error_if_nonfinite: bool = True
+) -> Clipped:
+    """Scales all gradients by min(1, max_norm / (norm + eps)), norm being the Euclidean one over all of them together.
+
+    The arithmetic of `torch.nn.utils.clip_grad_norm_` (Pascanu et al. 2013, algorithm 1); `eps=0` is Keras'
+    `global_clipnorm`. Raises ValueError on a norm that is not finite, unless `error_if_nonfinite` is False: then the
+    result is PyTorch's silent one, finite entries 0 and infinite entries NaN.
+    """
+    check_number("max_norm", max_norm, 0.0, np.finfo(float).max)
+    before = as_gradients(grads)
+    norm = global_norm(before)
+    if error_if_nonfinite and not np.isfinite(norm):
+        raise ValueError(
+            f"grads must have a finite norm, got {norm}: clipping would turn finite entries into 0 and infinite ones "
+            "into NaN, as PyTorch does; error_if_nonfinite=False asks for that"
+        )
+    with np.errstate(invalid="ignore"):
+        coefficient = np.minimum(1.0, max_norm / (norm + eps)) if norm + eps > 0.0 else 1.0
+        after = {name: grad * coefficient for name, grad in before.items()}
+    return clipped(before, after)
+
+
+def clip_by_value(grads: Mapping[str, ArrayLike], limit: float) -> Clipped:
+    """Limits every entry to [−limit, limit], as `torch.nn.utils.clip_grad_value_`; this turns the direction."""
+    check_number("limit", limit, 0.0, np.finfo(float).max)
+    before = as_gradients(grads)
+    return clipped(before, {name: np.clip(grad, -limit, limit) for name, grad in before.items()})
+
+
+def as_gradients(grads: Mapping[str, ArrayLike]) -> Gradients:
+    """The gradients as float64 arrays; ValueError where there are none."""
+    if not grads:
+        raise ValueError("grads must hold at least one gradient, got none")
+    return {name: np.asarray(grad, dtype=np.float64) for name, grad in grads.items()}
+
+
+def global_norm(grads: Mapping[str, Array]) -> float:
+    """Euclidean norm over all arrays together, without overflow or underflow on the way."""
+    flat = np.concatenate([grad.reshape(-1) for grad in grads.values()])
+    largest = float(np.abs(flat).max(initial=0.0))
+    if largest == 0.0 or not np.isfinite(largest):
+        return largest
+    return largest * float(np.linalg.norm(flat / largest))
+
+
+def clipped(before: Gradients, after: Gradients) -> Clipped:
+    norm_before, norm_after = global_norm(before), global_norm(after)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        dots = sum(np.vdot(before[k] / norm_before, after[k] / norm_after) for k in before)
+    changed = any(not np.array_equal(before[k], after[k]) for k in before)
+    cosine = 1.0 if not changed else float(np.clip(dots, -1.0, 1.0))
+    return Clipped(after, norm_before, norm_after, changed, cosine)

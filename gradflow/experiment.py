@@ -1,0 +1,236 @@
+"""Experiment: the one list of knobs, from which controls, links, messages, captions and snippets are made."""
+
+from dataclasses import Field, dataclass, field, fields
+from functools import cached_property
+from typing import Any
+
+from gradflow.activations import ACTIVATIONS, Array
+from gradflow.cells import CELLS, GRU, Cell
+from gradflow.cells.gru import RESETS, UPDATES
+from gradflow.checks import check_choice, check_number, shown
+from gradflow.losses import LOSSES, REDUCTIONS, SEQUENCE_TYPES, Reading, Readout, make_readout
+from gradflow.parameters import Params
+from gradflow.sequences import INPUTS, MAX_TEXT, Sequences, check_text, read_input
+from gradflow.unroll import Flow, backward, check_memory, forward
+from gradflow.weights import INITS, draw_params
+
+SENTENCE = "The keys to the old cabinet that my grandmother brought from the coast a long time ago are on the table."
+
+
+@dataclass(frozen=True)
+class Knob:
+    """What one field of Experiment is: its label, symbol, help, and either its choices or its range."""
+
+    label: str
+    help: str
+    symbol: str = ""
+    choices: tuple[str, ...] = ()
+    low: float = 0.0
+    high: float = 0.0
+    step: float = 0.0
+    unit: str = ""
+
+
+def knob(default: Any, label: str, help: str, **more: Any) -> Any:
+    return field(default=default, metadata={"knob": Knob(label, help, **more)})
+
+
+def check_knob(f: Field, value: object) -> None:
+    """ValueError unless the field allows the value."""
+    k: Knob = f.metadata["knob"]
+    if k.choices:
+        check_choice(f.name, value, k.choices)
+    elif isinstance(f.default, bool):
+        if not isinstance(value, bool):
+            raise ValueError(f"{f.name} must be True or False, got {shown(value)}")
+    elif k.step:
+        check_number(f.name, value, k.low, k.high, integer=isinstance(f.default, int), unit=k.unit)
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """One network, one input and one loss; every field is checked, ValueError names field, value and what is allowed."""
+
+    cell: str = knob("rnn", "Cell", "Which recurrent network is unrolled.", choices=tuple(CELLS))
+    activation: str = knob(
+        "tanh",
+        "Activation",
+        "φ of the vanilla RNN; in LSTM and GRU the candidate's (and the LSTM output's) activation, gates stay sigmoid.",
+        symbol="φ",
+        choices=tuple(ACTIVATIONS),
+    )
+    length: int = knob(
+        100,
+        "Sequence length",
+        "How many time steps the loss looks back over; of a longer text, the last ones are read.",
+        symbol="T",
+        low=1,
+        high=5000,
+        step=1,
+        unit="steps",
+    )
+    hidden: int = knob(
+        32, "Hidden units", "How many units the hidden state has.", symbol="H", low=1, high=512, step=1, unit="units"
+    )
+    batch: int = knob(
+        8,
+        "Batch",
+        "How many sequences run side by side; for text, one per line instead.",
+        symbol="B",
+        low=1,
+        high=256,
+        step=1,
+        unit="sequences",
+    )
+    spectral_radius: float = knob(
+        1.0,
+        "Spectral radius",
+        "Largest |eigenvalue| of W_hh, set exactly; in LSTM and GRU that of every gate's own block.",
+        symbol="ρ(W_hh)",
+        low=0.0,
+        high=3.0,
+        step=0.01,
+    )
+    forget_bias: float = knob(
+        1.0,
+        "Forget-gate bias",
+        "Bias of the LSTM's forget gate: high keeps the cell state, low clears it.",
+        symbol="b_f",
+        low=-10.0,
+        high=10.0,
+        step=0.1,
+    )
+    update_bias: float = knob(
+        0.0,
+        "Update-gate bias",
+        "Bias of the GRU's update gate z; in PyTorch's convention high keeps the hidden state.",
+        symbol="b_z",
+        low=-10.0,
+        high=10.0,
+        step=0.1,
+    )
+    chrono: bool = knob(
+        False,
+        "Chrono biases",
+        "Draws the memory biases as ln U[1, T − 1], so that memories last from 1 to T steps (Tallec & Ollivier 2018).",
+    )
+    init: str = knob(
+        "gaussian",
+        "Start of W_hh",
+        "How W_hh is drawn, gate by gate, before it is rescaled to the spectral radius.",
+        choices=tuple(INITS),
+    )
+    rescale: bool = knob(
+        True, "Rescale to ρ", "Off: W_hh stays as it is drawn and the spectral radius is whatever it is."
+    )
+    input_scale: float = knob(
+        0.5,
+        "Input scale",
+        "Standard deviation that W_ih x adds to a unit's pre-activation, per gate.",
+        symbol="s",
+        low=0.0,
+        high=10.0,
+        step=0.05,
+    )
+    input: str = knob("noise", "Input", "What the network reads.", choices=tuple(INPUTS))
+    text: str = knob(
+        SENTENCE, "Sentence", f"Any text, up to {MAX_TEXT:,} characters; each line is a sequence of its own."
+    )
+    sequence_type: str = knob(
+        "many-to-one",
+        "Sequence type",
+        "At which steps there is input, and at which the loss is read.",
+        choices=tuple(SEQUENCE_TYPES),
+    )
+    loss: str = knob("probe", "Loss", "What is read from the hidden state.", choices=tuple(LOSSES))
+    reduction: str = knob(
+        "mean",
+        "Loss over steps",
+        "Where the loss is read at several steps: their average or their sum.",
+        choices=tuple(REDUCTIONS),
+    )
+    gru_reset: str = knob(
+        "after",
+        "GRU reset",
+        "Reset after the matrix product (PyTorch) or before it (Cho 2014): two different networks.",
+        choices=tuple(RESETS),
+    )
+    gru_update: str = knob(
+        "keep",
+        "GRU update",
+        "Whether z is the share of the old state that is kept (PyTorch) or the share that is overwritten.",
+        choices=tuple(UPDATES),
+    )
+    seed: int = knob(
+        0, "Seed", "Draws weights, noise and probe; the same seed, the same numbers.", low=0, high=9999, step=1
+    )
+
+    def __post_init__(self) -> None:
+        for f in fields(self):
+            check_knob(f, getattr(self, f.name))
+        check_text(self.text)
+
+
+KNOBS: dict[str, Knob] = {f.name: f.metadata["knob"] for f in fields(Experiment)}
+NUMERIC = tuple(name for name, k in KNOBS.items() if k.step)
+
+
+@dataclass(frozen=True)
+class Network:
+    """What an experiment runs: cell, parameters, sequences and loss."""
+
+    cell: Cell
+    params: Params
+    sequences: Sequences
+    readout: Readout
+
+
+def build(exp: Experiment) -> Network:
+    """Draws the experiment's network, reads its input and places its loss."""
+    cell = GRU(exp.activation, exp.gru_reset, exp.gru_update) if exp.cell == "gru" else CELLS[exp.cell](exp.activation)
+    whole = read_input(exp.input, exp.text, exp.length, exp.batch, exp.seed, exp.loss == "prediction")
+    sequences, readout = make_readout(exp.loss, exp.sequence_type, exp.reduction, whole, exp.hidden, exp.seed)
+    steps, batch, inputs = sequences.x.shape
+    check_memory(cell, steps, batch, exp.hidden, inputs)
+    params = draw_params(
+        cell,
+        sequences.x,
+        exp.hidden,
+        exp.init,
+        exp.spectral_radius if exp.rescale else None,
+        exp.input_scale,
+        exp.forget_bias if cell.has_c else exp.update_bias,
+        exp.chrono,
+        exp.seed,
+    )
+    return Network(cell, params, sequences, readout)
+
+
+@dataclass(frozen=True)
+class Run(Flow):
+    """The Flow of one experiment, with the loss (B,) and everything it was made of; `grads` has the readout's too."""
+
+    experiment: Experiment
+    network: Network
+    reading: Reading
+
+    @property
+    def loss(self) -> Array:
+        """The loss of every sequence, (B,)."""
+        return self.reading.loss
+
+    @cached_property
+    def grads(self) -> Params:
+        """Parameter name → ∂L/∂parameter, the readout's included, summed over the batch."""
+        return {**super().grads, **self.reading.grads}
+
+
+def run(exp: Experiment) -> Run:
+    """Runs one experiment forward and backward. Raises ForwardOverflow where the state leaves float64's range."""
+    network = build(exp)
+    trace = forward(network.cell, network.params, network.sequences.x, mask=network.sequences.mask)
+    reading = network.readout.read(trace.h)
+    flow = backward(trace, reading.dL_dh)
+    return Run(
+        **{f.name: getattr(flow, f.name) for f in fields(Flow)}, experiment=exp, network=network, reading=reading
+    )

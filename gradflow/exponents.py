@@ -1,0 +1,53 @@
+"""Gradients with a power-of-two exponent beside them, exact far outside float64's range.
+
+A stack of vectors is a pair (mantissa, exponent): the vector in column n of row t is mantissa[t, …, :, n] · 2^e[t, …, n].
+Scaling by a power of two rounds nothing, so the pair behaves like a float64 whose exponent has no end.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradflow.activations import Array
+
+Exponent = NDArray[np.int64]
+LOG10_2 = np.log10(2.0)
+EXPONENT_OF_ZERO = -(2**40)  # below every other number's
+
+
+def square_norm(mantissa: Array) -> Array:
+    """Squared Euclidean norm along the hidden axis (the last but one)."""
+    return np.einsum("...hn,...hn->...n", mantissa, mantissa)
+
+
+def exponent_of(mantissa: Array) -> Exponent:
+    """e with norm = m · 2^e, m near 1, for any float64 content; EXPONENT_OF_ZERO where every component is 0."""
+    largest = np.abs(mantissa).max(-2)
+    return np.where(largest == 0.0, EXPONENT_OF_ZERO, np.frexp(largest)[1].astype(np.int64))
+
+
+def shift(mantissa: Array, by: Exponent) -> Array:
+    """mantissa · 2^by, column by column; what leaves float64's range becomes 0 or ±inf."""
+    return np.ldexp(mantissa, np.clip(by, -9999, 9999).astype(np.int32)[..., None, :])
+
+
+def log10_norm(mantissa: Array, exponent: Exponent) -> Array:
+    """log10 of the Euclidean norm along the hidden axis; −inf says exactly zero."""
+    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+        square = square_norm(mantissa)
+        log = 0.5 * np.log10(square) + exponent * LOG10_2
+        unsafe = ~((square > 1e-250) & (square < 1e250))  # where squaring has lost digits
+        if unsafe.any():
+            vectors = mantissa.swapaxes(-1, -2)[unsafe]
+            largest = np.abs(vectors).max(-1)
+            unit = vectors / np.where(largest == 0.0, 1.0, largest)[:, None]
+            norm = np.log10(largest) + 0.5 * np.log10(np.square(unit).sum(-1))
+            log[unsafe] = norm + exponent[unsafe] * LOG10_2
+    return log
+
+
+def log10_hypot(p: Array, q: Array) -> Array:
+    """log10 √(10^2p + 10^2q), without leaving the logarithm."""
+    high, low = np.maximum(p, q), np.minimum(p, q)
+    with np.errstate(invalid="ignore"):
+        gap = np.where(np.isneginf(low), -np.inf, low - high)
+    return high + 0.5 * np.log10(1.0 + 10.0 ** (2.0 * gap))

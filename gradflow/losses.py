@@ -1,0 +1,115 @@
+"""Where a sequence's loss is read, what is read there, and the direct derivative that starts the backward pass."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradflow.activations import Array
+from gradflow.parameters import Params
+from gradflow.sequences import Sequences
+from gradflow.weights import generator
+
+SEQUENCE_TYPES = {
+    "many-to-one": "input at every step, the loss at the last",
+    "many-to-many": "input and loss at every step",
+    "one-to-many": "input at the first step only, the loss at every step",
+    "encoder-decoder": "input in the first half, the loss in the second",
+}
+LOSSES = {
+    "probe": "a unit probe, L = w · h with ‖w‖ = 1",
+    "prediction": "the next input: cross-entropy for text, squared error for numbers",
+}
+REDUCTIONS = {"mean": "average over the steps read", "sum": "sum over the steps read"}
+
+
+def steps_read(sequence_type: str, present: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """At which steps there is input, and at which the loss is read: two (T, B) arrays, each sequence on its own clock."""
+    clock = np.cumsum(present, axis=0)
+    length = clock[-1]
+    half = (length + 1) // 2
+    if sequence_type == "encoder-decoder" and length.min() < 2:
+        raise ValueError(f"length must be at least 2 for sequence_type='encoder-decoder', got {length.min()}")
+    reads = {
+        "many-to-one": (present, clock == length),
+        "many-to-many": (present, present),
+        "one-to-many": (clock == 1, present),
+        "encoder-decoder": (clock <= half, clock > half),
+    }
+    has_input, has_loss = reads[sequence_type]
+    return has_input & present, has_loss & present
+
+
+@dataclass(frozen=True)
+class Reading:
+    """A loss read off the hidden states: loss (B,); dL_dh (T + 1, B, H), the direct part; the readout's gradients."""
+
+    loss: Array
+    dL_dh: Array
+    grads: Params
+
+
+@dataclass(frozen=True)
+class Readout:
+    """A loss: what is read, with which parameters, and how much every step counts, weight (T, B).
+
+    probe: L = Σ_t weight_t w · h_t with params {"weight_probe": (H,)}. prediction: y = W_hy h + b_hy with params
+    {"weight_hy": (O, H), "bias_hy": (O,)}; cross-entropy of softmax(y) for text, half the mean squared error for numbers.
+    """
+
+    kind: str
+    params: Params
+    weight: Array
+    sequences: Sequences
+
+    def read(self, h: Array) -> Reading:
+        """Every sequence's loss and its direct derivative for the states h (T + 1, B, H)."""
+        direct, weight = np.zeros_like(h), self.weight[..., None]
+        if self.kind == "probe":
+            w = self.params["weight_probe"]
+            direct[1:] = weight * w
+            return Reading((self.weight * (h[1:] @ w)).sum(0), direct, {"weight_probe": (weight * h[1:]).sum((0, 1))})
+        w_hy = self.params["weight_hy"]
+        error = cross_entropy if self.sequences.symbols else squared_error
+        per_step, dy = error(h[1:] @ w_hy.T + self.params["bias_hy"], self.sequences.targets)
+        dy = weight * dy
+        direct[1:] = dy @ w_hy
+        grads = {"weight_hy": np.tensordot(dy, h[1:], ((0, 1), (0, 1))), "bias_hy": dy.sum((0, 1))}
+        return Reading((self.weight * per_step).sum(0), direct, grads)
+
+
+def cross_entropy(y: Array, targets: NDArray[np.int_]) -> tuple[Array, Array]:
+    """−ln softmax(y)[target] and its derivative softmax(y) − onehot, for logits y (…, O)."""
+    shifted = y - y.real.max(-1, keepdims=True)
+    e = np.exp(shifted)
+    total = e.sum(-1, keepdims=True)
+    onehot = np.arange(y.shape[-1]) == targets[..., None]
+    return np.log(total[..., 0]) - np.where(onehot, shifted, 0.0).sum(-1), e / total - onehot
+
+
+def squared_error(y: Array, targets: Array) -> tuple[Array, Array]:
+    """½ mean (y − target)² over the last axis, and its derivative."""
+    error = y - targets
+    return 0.5 * (error * error).mean(-1), error / y.shape[-1]
+
+
+def make_readout(
+    kind: str, sequence_type: str, reduction: str, sequences: Sequences, hidden: int, seed: int
+) -> tuple[Sequences, Readout]:
+    """The readout for one of SEQUENCE_TYPES, and the sequences with the input that this type leaves."""
+    has_input, has_loss = steps_read(sequence_type, sequences.present())
+    weight = has_loss / (has_loss.sum(0) if reduction == "mean" else 1.0)
+    left = Sequences(
+        np.where(has_input[..., None], sequences.x, 0.0),
+        sequences.targets,
+        sequences.mask,
+        sequences.steps,
+        sequences.symbols,
+    )
+    rng = generator(seed, "readout")
+    if kind == "probe":
+        w = rng.normal(size=hidden)
+        return left, Readout(kind, {"weight_probe": w / np.linalg.norm(w)}, weight, left)
+    outputs = len(sequences.symbols) or sequences.x.shape[-1]
+    params = {"weight_hy": rng.normal(size=(outputs, hidden)) / np.sqrt(hidden), "bias_hy": np.zeros(outputs)}
+    return left, Readout(kind, params, weight, left)

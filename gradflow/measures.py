@@ -1,0 +1,49 @@
+"""What a gradient curve says in one word: per-step factor, half-life, verdict."""
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gradflow.activations import Array
+
+FAR = 2.0  # decades: the gradient at the first step against the one at the last
+RULE = (
+    "Vanishing: over all T steps the per-step factor leaves less than 1/100 of the gradient; "
+    "exploding: more than 100 times; stable: anything between."
+)
+
+
+def log10_factor(log10_norm: ArrayLike, steps: ArrayLike | None = None) -> Array:
+    """log10 of the per-step factor, the geometric mean of ‖∂L/∂h_{t−1}‖ / ‖∂L/∂h_t‖ over a sequence's steps.
+
+    log10_norm: (..., T + 1, B); steps: how many steps each sequence has, (B,), T unless given. −inf says that nothing
+    reaches the first step.
+    """
+    norm = np.asarray(log10_norm)
+    return (norm[..., 0, :] - norm[..., -1, :]) / (norm.shape[-2] - 1 if steps is None else np.asarray(steps))
+
+
+def half_life(log10_factor: ArrayLike) -> Array:
+    """Steps after which half of the gradient is gone, ln 2 / −ln(factor); inf where the factor is 1 or more."""
+    rate = np.asarray(log10_factor, float)
+    with np.errstate(divide="ignore"):
+        return np.where(rate < 0.0, np.log10(2.0) / -rate, np.inf)
+
+
+def verdict(log10_factor: float, steps: int) -> str:
+    """ "vanishing", "stable" or "exploding", by RULE."""
+    total = log10_factor * steps
+    return "vanishing" if total < -FAR else "exploding" if total > FAR else "stable"
+
+
+def band(log10_norm: ArrayLike) -> tuple[Array, Array, Array]:
+    """10 %, median and 90 % over the runs and sequences of (S, T + 1, B), each (T + 1,); runs that overflowed are left out.
+
+    Order statistics, so that exact zeros (−inf) take part without arithmetic on them.
+    """
+    norm = np.asarray(log10_norm)
+    flat = np.moveaxis(norm, -2, 0).reshape(norm.shape[-2], -1)
+    flat = flat[:, ~np.isnan(flat).all(0)]
+    if not flat.size:
+        raise ValueError("log10_norm must hold at least one run that did not overflow, got none")
+    low, middle, high = np.nanquantile(flat, [0.1, 0.5, 0.9], axis=1, method="inverted_cdf")
+    return low, middle, high

@@ -1,0 +1,176 @@
+"""Many experiments that differ in one knob, run side by side: a sweep is a leading axis.
+
+The experiments of a sweep are stacked into chunks small enough for the cache and shared out over the cores. Every value is
+computed by the same operations as in `run`, so the numbers are the same. A sweep keeps measures, not traces.
+"""
+
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradflow.activations import Array
+from gradflow.checks import check_choice
+from gradflow.experiment import KNOBS, NUMERIC, Experiment, Network, build
+from gradflow.exponents import log10_hypot
+from gradflow.parameters import NAMES
+from gradflow.unroll import Trace, pull_back, unroll
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+CHUNK_SIZE = 2**14  # pre-activations per step in a chunk
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """The measures of S experiments that differ in `field` alone.
+
+    log10_norm, log10_norm_c (None where the cell has no c) and log10_norm_direct are (S, T + 1, B), loss is (S, B).
+    −inf says exactly zero. NaN says that there is no such number: the run overflowed (overflow_step (S,) then has the
+    step, else 0), or it has fewer steps or sequences than the longest; shorter runs end at the same row.
+    """
+
+    experiment: Experiment
+    field: str
+    values: tuple[Any, ...]
+    lengths: NDArray[np.int_]
+    loss: Array
+    log10_norm: Array
+    log10_norm_c: Array | None
+    log10_norm_direct: Array
+    overflow_step: NDArray[np.int_]
+
+    @property
+    def log10_norm_joint(self) -> Array:
+        """log10 √(‖∂L/∂h_t‖² + ‖∂L/∂c_t‖²), the same as `log10_norm` where the cell has no c."""
+        return self.log10_norm if self.log10_norm_c is None else log10_hypot(self.log10_norm, self.log10_norm_c)
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per (value, step, sequence, quantity); what does not exist has no row."""
+        import pandas as pd
+
+        from gradflow.frames import norms_frame
+
+        norms = {"dL/dh": self.log10_norm, "dL/dc": self.log10_norm_c, "direct": self.log10_norm_direct}
+        if self.log10_norm_c is not None:
+            norms["joint"] = self.log10_norm_joint
+        rows = self.log10_norm.shape[1]
+        parts = []
+        for s, value in enumerate(self.values):
+            offset = self.lengths[s] + 1 - rows
+            frame = norms_frame({q: norm[s] for q, norm in norms.items() if norm is not None}, int(offset))
+            frame.insert(0, self.field, value)
+            parts.append(frame)
+        return pd.concat(parts, ignore_index=True).dropna(subset="log10_norm", ignore_index=True)
+
+
+def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
+    """Runs `exp` once for each value of one numeric knob, the seed included.
+
+    The result holds norms for every value, step and sequence. Raises ValueError on an unknown or non-numeric field, on no
+    values and on a value out of range.
+    """
+    check_choice("field", field, NUMERIC)
+    values = tuple(value.item() if isinstance(value, np.generic) else value for value in values)
+    if not values:
+        raise ValueError(f"values must hold at least one value of {field}, got none")
+    experiments = [replace(exp, **{field: value}) for value in values]
+    networks = [build(e) for e in experiments]
+    chunks = list(chunked(networks))
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        measured = [m for chunk in pool.map(measure, chunks) for m in chunk]
+    rows = max(len(m.log10_norm) for m in measured)
+    batch = max(m.log10_norm.shape[1] for m in measured)
+
+    def stacked(arrays: Sequence[Array]) -> Array:
+        out = np.full((len(arrays), rows, batch), np.nan)
+        for s, array in enumerate(arrays):
+            out[s, rows - len(array) :, : array.shape[1]] = array
+        return out
+
+    loss = np.full((len(values), batch), np.nan)
+    for s, m in enumerate(measured):
+        loss[s, : len(m.loss)] = m.loss
+    with_c = measured[0].log10_norm_c is not None
+    return Sweep(
+        experiment=exp,
+        field=field,
+        values=values,
+        lengths=np.array([len(m.log10_norm) - 1 for m in measured]),
+        loss=loss,
+        log10_norm=stacked([m.log10_norm for m in measured]),
+        log10_norm_c=stacked([m.log10_norm_c for m in measured if m.log10_norm_c is not None]) if with_c else None,
+        log10_norm_direct=stacked([m.log10_norm_direct for m in measured]),
+        overflow_step=np.array([m.overflow_step for m in measured]),
+    )
+
+
+def compare(exp: Experiment, field: str, values: Iterable[Any], seeds: Iterable[int]) -> dict[Any, Sweep]:
+    """One sweep over seeds for each value of any knob: same seeds, same input, one difference."""
+    check_choice("field", field, KNOBS)
+    seeds = tuple(seeds)
+    return {value: sweep(replace(exp, **{field: value}), "seed", seeds) for value in values}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One experiment's measures, shapes as in Flow."""
+
+    loss: Array
+    log10_norm: Array
+    log10_norm_c: Array | None
+    log10_norm_direct: Array
+    overflow_step: int
+
+
+def chunked(networks: list[Network]) -> Iterable[list[Network]]:
+    """Neighbours of one shape in groups that fit the cache."""
+    for (_, batch, _, hidden), group in groupby(
+        networks, lambda n: (*n.sequences.x.shape, n.params["weight_hh_l0"].shape[-1])
+    ):
+        same = list(group)
+        size = max(1, CHUNK_SIZE // (same[0].cell.slots * hidden * batch))
+        yield from (same[k : k + size] for k in range(0, len(same), size))
+
+
+def measure(networks: list[Network]) -> list[Measured]:
+    """Runs networks of one shape as one, on a sweep axis."""
+    first = networks[0]
+    params = {name: np.stack([n.params[name] for n in networks]) for name in NAMES}
+    x = np.stack([n.sequences.x for n in networks], axis=1)
+    mask = None if first.sequences.mask is None else first.sequences.mask[:, None]
+    trace = unroll(first.cell, params, x, mask=mask)
+    overflow = [silence_overflow(trace, s) for s in range(len(networks))]
+    readings = [n.readout.read(trace.h[:, s]) for s, n in enumerate(networks)]
+    flow = pull_back(trace, np.stack([r.dL_dh for r in readings], axis=1), keep_a=False)
+    out = []
+    for s, reading in enumerate(readings):
+        nothing = np.nan if overflow[s] else 0.0
+        norm_c = None if flow.log10_norm_c is None else flow.log10_norm_c[:, s] + nothing
+        out.append(
+            Measured(
+                reading.loss + nothing,
+                flow.log10_norm[:, s] + nothing,
+                norm_c,
+                flow.log10_norm_direct[:, s] + nothing,
+                overflow[s],
+            )
+        )
+    return out
+
+
+def silence_overflow(trace: Trace, s: int) -> int:
+    """The step at which run `s` left float64's range, or 0; such a run is set to zero so that no NaN goes on."""
+    rows = [trace.h[:, s]] if trace.c is None else [trace.h[:, s], trace.c[:, s]]
+    bad = ~np.logical_and.reduce([np.isfinite(row).all((1, 2)) for row in rows])
+    if not bad.any():
+        return 0
+    for row in (*rows, trace.a[:, :, s]):
+        row[...] = 0.0
+    return int(bad.argmax())

@@ -1,0 +1,147 @@
+"""Drawing a network: initialisers, rescaling to a spectral radius, memory biases, and PyTorch's state dicts.
+
+Everything is drawn from `numpy.random.Generator`s that depend on the seed alone, one stream each for W_hh, W_ih, biases,
+input and readout: what one knob changes leaves all other numbers as they were.
+"""
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from gradflow.activations import Array
+from gradflow.cells import Cell, as_cell
+from gradflow.checks import shown
+from gradflow.parameters import NAMES, Params, check_params
+
+STREAMS = ("w_hh", "w_ih", "bias", "input", "readout")
+
+
+def generator(seed: int, stream: str) -> np.random.Generator:
+    """The random numbers of one stream for one seed."""
+    return np.random.default_rng([seed, STREAMS.index(stream)])
+
+
+def gaussian(rng: np.random.Generator, hidden: int) -> Array:
+    """W_ij ~ N(0, 1/H): the circular law, spectral radius about 1, spectral norm about 2."""
+    return rng.normal(size=(hidden, hidden)) / np.sqrt(hidden)
+
+
+def orthogonal(rng: np.random.Generator, hidden: int) -> Array:
+    """A Haar-distributed orthogonal matrix (Saxe et al. 2014): every singular value is 1."""
+    q, r = np.linalg.qr(rng.normal(size=(hidden, hidden)))
+    return q * np.sign(np.diag(r))
+
+
+def identity(rng: np.random.Generator, hidden: int) -> Array:
+    """The identity (Le et al. 2015, with ReLU the IRNN)."""
+    return np.eye(hidden)
+
+
+def pytorch_uniform(rng: np.random.Generator, hidden: int) -> Array:
+    """U(−1/√H, 1/√H), PyTorch's default: spectral radius about 0.58."""
+    return rng.uniform(-1.0, 1.0, (hidden, hidden)) / np.sqrt(hidden)
+
+
+INITS: dict[str, Callable[[np.random.Generator, int], Array]] = {
+    "gaussian": gaussian,
+    "orthogonal": orthogonal,
+    "identity": identity,
+    "pytorch": pytorch_uniform,
+}
+
+
+def spectral_radius(matrix: Array) -> float:
+    """max |eigenvalue| of a square matrix."""
+    return float(np.abs(np.linalg.eigvals(matrix)).max())
+
+
+@lru_cache(maxsize=64)
+def drawn_blocks(init: str, gates: int, hidden: int, seed: int) -> tuple[Array, Array]:
+    """W_hh as it is drawn, (gates, H, H), and each block's spectral radius, (gates,).
+
+    Cached because a sweep shares it: the eigenvalues cost more than a run.
+    """
+    rng = generator(seed, "w_hh")
+    blocks = np.stack([INITS[init](rng, hidden) for _ in range(gates)])
+    exactly_one = init in ("orthogonal", "identity")  # their radius is 1 by construction, not by rounding
+    radius = np.ones(gates) if exactly_one else np.array([spectral_radius(block) for block in blocks])
+    blocks.flags.writeable = radius.flags.writeable = False
+    return blocks, radius
+
+
+def draw_params(
+    cell: Cell,
+    x: Array,
+    hidden: int,
+    init: str,
+    rescale_to: float | None,
+    input_scale: float,
+    memory_bias: float,
+    chrono: bool,
+    seed: int,
+) -> Params:
+    """A network's parameters in PyTorch's layout.
+
+    Every gate's block of W_hh is drawn on its own and rescaled to the spectral radius `rescale_to` unless that is None.
+    W_ih is Gaussian, of such a size that W_ih x adds the standard deviation `input_scale` to a unit. Biases are zero but
+    for the memory gate's; PyTorch's start draws W_ih and all biases from its own U(−1/√H, 1/√H). With `chrono` the memory
+    gate's bias is ln U[1, T − 1] (Tallec & Ollivier 2018, eq. 16), negated where a high gate overwrites, and the LSTM's
+    input gate has its negative.
+    """
+    gates, steps, inputs = len(cell.gates), len(x), x.shape[-1]
+    blocks, radius = drawn_blocks(init, gates, hidden, seed)
+    if rescale_to is not None:
+        blocks = blocks * (rescale_to / radius)[:, None, None]
+    w_ih = generator(seed, "w_ih").normal(size=(gates * hidden, inputs))
+    rng = generator(seed, "bias")
+    b_ih, b_hh = rng.uniform(-1.0, 1.0, (2, gates, hidden)) / np.sqrt(hidden)
+    if init == "pytorch":
+        w_ih = generator(seed, "w_ih").uniform(-1.0, 1.0, w_ih.shape) / np.sqrt(hidden)
+    else:
+        present = np.square(x).sum(-1)
+        w_ih *= input_scale / np.sqrt(present[present > 0.0].mean() if present.any() else 1.0)
+        b_ih, b_hh = np.zeros((2, gates, hidden))
+    if cell.memory_gate is not None:
+        gate = cell.gates.index(cell.memory_gate)
+        b_hh[gate] = 0.0
+        b_ih[gate] = memory_bias
+        if chrono:
+            b_ih[gate] = np.log(rng.uniform(1.0, max(1.0, steps - 1.0), hidden)) * cell.memory_sign
+            if cell.has_c:
+                b_ih[cell.gates.index("i")], b_hh[cell.gates.index("i")] = -b_ih[gate], 0.0
+    arrays = (w_ih, blocks.reshape(gates * hidden, hidden), b_ih.reshape(-1), b_hh.reshape(-1))
+    return dict(zip(NAMES, arrays, strict=True))
+
+
+def from_torch(state_dict: Mapping[str, Any], cell: str | Cell | None = None) -> Params:
+    """The parameters of a single-layer `nn.RNN`, `nn.LSTM` or `nn.GRU` from its state dict, arrays or tensors.
+
+    Keys are weight_ih_l0 (G·H, D), weight_hh_l0 (G·H, H), bias_ih_l0 and bias_hh_l0 (G·H). The cell is read off
+    G = rows of W_hh / H: 1 RNN, 4 LSTM, 3 GRU; name `cell` to have it held to that. PyTorch is not imported.
+    Raises ValueError on a missing, extra or misshapen key and on numbers that are not finite.
+    """
+    if not isinstance(state_dict, Mapping):
+        raise ValueError(f"state_dict must map names to arrays, got {shown(state_dict)}")
+    arrays = {str(name): to_array(str(name), value) for name, value in state_dict.items()}
+    if cell is None:
+        shape = arrays["weight_hh_l0"].shape if "weight_hh_l0" in arrays else ()
+        gates = shape[0] / shape[1] if len(shape) == 2 and shape[1] else 1
+        cell = {1: "rnn", 4: "lstm", 3: "gru"}.get(gates, "")
+        if not cell:
+            raise ValueError(
+                f"state_dict['weight_hh_l0'] must have shape (H, H) for RNN, (4·H, H) for LSTM or (3·H, H) for GRU, "
+                f"got {shape}"
+            )
+    return check_params(as_cell(cell), arrays, "state_dict")
+
+
+def to_array(name: str, value: Any) -> Array:
+    """A float64 copy of an array or a tensor, wherever the tensor lives."""
+    for method in ("detach", "cpu", "numpy"):
+        value = getattr(value, method)() if hasattr(value, method) else value
+    try:
+        return np.array(value, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise ValueError(f"state_dict[{name!r}] must be an array of numbers, got {shown(value)}") from None
