@@ -27,16 +27,23 @@ def check_number(field: str, value: object, low: float, high: float, integer: bo
         raise ValueError(f"{field} must be {what} [{low:g}, {high:g}]{unit and ' ' + unit}, got {shown(value)}")
 
 
+def as_numbers(field: str, value: object, kinds: str = "biuf") -> NDArray:
+    """`value` as a float64 array, or a complex128 one if `kinds` has "c" and it is complex; ValueError otherwise."""
+    try:
+        array = np.asarray(value)
+    except ValueError:  # rows of different lengths
+        array = np.array(None)
+    if array.dtype.kind not in kinds:
+        raise ValueError(f"{field} must be an array of numbers, got {shown(value)}")
+    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
+
+
 def finite_array(field: str, value: ArrayLike, shape: tuple[int | str, ...] | None = None) -> NDArray:
     """`value` as a float64 (or complex128) array; ValueError if it is not finite or not of the shape.
 
     A name in `shape` stands for a size that is free: `("T", "B", 8)`.
     """
-    try:
-        array = np.asarray(value)
-        array = array if array.dtype == np.complex128 else array.astype(np.float64, copy=False)
-    except (TypeError, ValueError):
-        raise ValueError(f"{field} must be an array of numbers, got {shown(value)}") from None
+    array = as_numbers(field, value, kinds="biufc")
     if shape is not None:
         fits = len(shape) == array.ndim and all(
             want == got or isinstance(want, str) for want, got in zip(shape, array.shape, strict=True)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gradflow.activations import Array
-from gradflow.checks import check_number
+from gradflow.checks import as_numbers, check_number
 
 Gradients = dict[str, Array]
 
@@ -16,7 +16,8 @@ Gradients = dict[str, Array]
 class Clipped:
     """Clipped gradients, the global norm before and after, and whether clipping changed anything.
 
-    `cosine` is the cosine of the angle between the gradient before and after: 1 where the direction is kept.
+    `cosine` is the cosine of the angle between the gradient before and after: 1 where the direction is kept, NaN where
+    nothing is left of it or a norm is not finite.
     """
 
     grads: Gradients
@@ -36,6 +37,7 @@ def clip_by_norm(
     result is PyTorch's silent one, finite entries 0 and infinite entries NaN.
     """
     check_number("max_norm", max_norm, 0.0, np.finfo(float).max)
+    check_number("eps", eps, 0.0, np.finfo(float).max)
     before = as_gradients(grads)
     norm = global_norm(before)
     if error_if_nonfinite and not np.isfinite(norm):
@@ -43,7 +45,7 @@ def clip_by_norm(
             f"grads must have a finite norm, got {norm}: clipping would turn finite entries into 0 and infinite ones "
             "into NaN, as PyTorch does; error_if_nonfinite=False asks for that"
         )
-    with np.errstate(invalid="ignore"):
+    with np.errstate(all="ignore"):
         coefficient = np.minimum(1.0, max_norm / (norm + eps)) if norm + eps > 0.0 else 1.0
         after = {name: grad * coefficient for name, grad in before.items()}
     return clipped(before, after)
@@ -60,7 +62,7 @@ def as_gradients(grads: Mapping[str, ArrayLike]) -> Gradients:
     """The gradients as float64 arrays; ValueError where there are none."""
     if not grads:
         raise ValueError("grads must hold at least one gradient, got none")
-    return {name: np.asarray(grad, dtype=np.float64) for name, grad in grads.items()}
+    return {name: as_numbers(f"grads[{name!r}]", grad) for name, grad in grads.items()}
 
 
 def global_norm(grads: Mapping[str, Array]) -> float:
@@ -69,12 +71,13 @@ def global_norm(grads: Mapping[str, Array]) -> float:
     largest = float(np.abs(flat).max(initial=0.0))
     if largest == 0.0 or not np.isfinite(largest):
         return largest
-    return largest * float(np.linalg.norm(flat / largest))
+    with np.errstate(under="ignore"):
+        return largest * float(np.linalg.norm(flat / largest))
 
 
 def clipped(before: Gradients, after: Gradients) -> Clipped:
     norm_before, norm_after = global_norm(before), global_norm(after)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
         dots = sum(np.vdot(before[k] / norm_before, after[k] / norm_after) for k in before)
     changed = any(not np.array_equal(before[k], after[k]) for k in before)
     cosine = 1.0 if not changed else float(np.clip(dots, -1.0, 1.0))

@@ -62,6 +62,7 @@ class Readout:
     weight: Array
     sequences: Sequences
 
+    @np.errstate(under="ignore")
     def read(self, h: Array) -> Reading:
         """Every sequence's loss and its direct derivative for the states h (T + 1, B, H)."""
         direct, weight = np.zeros_like(h), self.weight[..., None]

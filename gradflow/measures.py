@@ -19,14 +19,17 @@ def log10_factor(log10_norm: ArrayLike, steps: ArrayLike | None = None) -> Array
     reaches the first step.
     """
     norm = np.asarray(log10_norm)
-    return (norm[..., 0, :] - norm[..., -1, :]) / (norm.shape[-2] - 1 if steps is None else np.asarray(steps))
+    first, last = norm[..., 0, :], norm[..., -1, :]
+    with np.errstate(invalid="ignore"):  # −inf − (−inf), where nothing starts either
+        rate = (first - last) / (norm.shape[-2] - 1 if steps is None else np.asarray(steps))
+    return np.where(np.isneginf(first), -np.inf, rate)
 
 
 def half_life(log10_factor: ArrayLike) -> Array:
     """Steps after which half of the gradient is gone, ln 2 / −ln(factor); inf where the factor is 1 or more."""
     rate = np.asarray(log10_factor, float)
-    with np.errstate(divide="ignore"):
-        return np.where(rate < 0.0, np.log10(2.0) / -rate, np.inf)
+    with np.errstate(divide="ignore", over="ignore"):
+        return np.where(rate >= 0.0, np.inf, np.log10(2.0) / -rate)
 
 
 def verdict(log10_factor: float, steps: int) -> str:
@@ -38,12 +41,15 @@ def verdict(log10_factor: float, steps: int) -> str:
 def band(log10_norm: ArrayLike) -> tuple[Array, Array, Array]:
     """10 %, median and 90 % over the runs and sequences of (S, T + 1, B), each (T + 1,); runs that overflowed are left out.
 
-    Order statistics, so that exact zeros (−inf) take part without arithmetic on them.
+    NaN where no run has that row. Order statistics, so that exact zeros (−inf) take part without arithmetic on them.
     """
     norm = np.asarray(log10_norm)
     flat = np.moveaxis(norm, -2, 0).reshape(norm.shape[-2], -1)
     flat = flat[:, ~np.isnan(flat).all(0)]
     if not flat.size:
         raise ValueError("log10_norm must hold at least one run that did not overflow, got none")
-    low, middle, high = np.nanquantile(flat, [0.1, 0.5, 0.9], axis=1, method="inverted_cdf")
+    low, middle, high = np.full((3, len(flat)), np.nan)
+    exists = ~np.isnan(flat).all(1)
+    quantiles = np.nanquantile(flat[exists], [0.1, 0.5, 0.9], axis=1, method="inverted_cdf")
+    low[exists], middle[exists], high[exists] = quantiles
     return low, middle, high

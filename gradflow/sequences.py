@@ -12,11 +12,14 @@ from numpy.typing import NDArray
 
 from gradflow.activations import Array
 from gradflow.checks import shown
+from gradflow.unroll import MAX_BYTES
 from gradflow.weights import generator
 
 MAX_TEXT = 5000
 NOISE_INPUTS = 8
-JOINER, VARIATIONS, SKIN_TONES, FLAGS = 0x200D, range(0xFE00, 0xFE10), range(0x1F3FB, 0x1F400), range(0x1F1E6, 0x1F200)
+JOINER, NON_JOINER, FLAGS = 0x200D, 0x200C, range(0x1F1E6, 0x1F200)
+VARIATIONS, SKIN_TONES, TAGS = range(0xFE00, 0xFE10), range(0x1F3FB, 0x1F400), range(0xE0020, 0xE0080)
+JOINING = frozenset((JOINER, NON_JOINER, *VARIATIONS, *SKIN_TONES, *TAGS))
 
 
 @dataclass(frozen=True)
@@ -45,9 +48,7 @@ def characters(line: str) -> list[str]:
         code = ord(char)
         joins = out and (
             unicodedata.category(char) in ("Mn", "Me", "Mc")
-            or code == JOINER
-            or code in VARIATIONS
-            or code in SKIN_TONES
+            or code in JOINING
             or ord(out[-1][-1]) == JOINER
             or (code in FLAGS and len(out[-1]) == 1 and ord(out[-1]) in FLAGS)
         )
@@ -64,8 +65,18 @@ def check_text(text: object) -> None:
         raise ValueError(f"text must be a string of 1 to {MAX_TEXT:,} characters, got {shown(text)}")
     if not text.strip():
         raise ValueError(f"text must have 1 to {MAX_TEXT:,} characters, got {'none' if not text else 'only spaces'}")
-    if len(text) > MAX_TEXT:
-        raise ValueError(f"text must have 1 to {MAX_TEXT:,} characters, got {len(text):,}")
+    count = len(text) if len(text) <= MAX_TEXT else sum(map(len, map(characters, text.splitlines())))
+    if count > MAX_TEXT:
+        raise ValueError(f"text must have 1 to {MAX_TEXT:,} characters, got {count:,}")
+
+
+def check_size(steps: int, lines: int, symbols: int) -> None:
+    """ValueError where the one-hot characters, and their copy in the forward pass, would need more than 1 GB."""
+    if 16.0 * steps * lines * symbols > MAX_BYTES:
+        raise ValueError(
+            f"text must fit in {MAX_BYTES / 1e9:g} GB as length × lines × different characters, "
+            f"got {steps:,} × {lines:,} × {symbols:,}"
+        )
 
 
 def typed_text(text: str, length: int, next_wanted: bool) -> Sequences:
@@ -84,6 +95,7 @@ def typed_text(text: str, length: int, next_wanted: bool) -> Sequences:
     symbols = tuple(sorted({char for line in lines for char in line}))
     number = {char: k for k, char in enumerate(symbols)}
     steps = max(len(line) for line in lines) - extra
+    check_size(steps, len(lines), len(symbols))
     x = np.zeros((steps, len(lines), len(symbols)))
     targets = np.zeros((steps, len(lines)), int)
     mask = np.zeros((steps, len(lines)), bool)
@@ -120,7 +132,8 @@ def measured_series(length: int, batch: int) -> Sequences:
 
 def noise(length: int, batch: int, seed: int) -> Sequences:
     """Independent standard normal inputs of dimension 8."""
-    x = generator(seed, "input").normal(size=(length + 1, batch, NOISE_INPUTS))
+    draws = [generator(seed, "input", b).normal(size=(length + 1, NOISE_INPUTS)) for b in range(batch)]
+    x = np.stack(draws, axis=1)
     return Sequences(x[:-1], x[1:], None, numbered(length, batch))
 
 

@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from gradflow.activations import ACTIVATIONS, Array
 from gradflow.cells import Cell
 from gradflow.checks import check_choice, check_number, finite_array
-from gradflow.exponents import LOG10_2
+from gradflow.exponents import LOG10_2, shift
 from gradflow.parameters import Params
-from gradflow.unroll import Trace, pull_back, repeat_sequence
+from gradflow.unroll import Trace, check_memory, pull_back, repeat_sequence
 
 
 def gate_matrices(cell: Cell, params: Params) -> dict[str, Array]:
@@ -46,11 +46,13 @@ def log10_jacobian_singular_values(trace: Trace, sequence: int = 0) -> Array:
     """
     check_number("sequence", sequence, 0, trace.h.shape[1] - 1, integer=True)
     steps, hidden = len(trace.x), trace.h.shape[-1]
+    check_memory(trace.cell, steps, hidden, hidden, trace.x.shape[-1])
     probes = np.zeros((steps + 1, hidden, hidden))
     probes[-1] = np.eye(hidden)
     flow = pull_back(repeat_sequence(trace, sequence, hidden), probes, keep_a=False)
     top = flow.exponent.max(-1, keepdims=True)
-    jacobians = np.ldexp(flow.mantissa_h, np.clip(flow.exponent - top, -9999, 0).astype(np.int32)[:, None, :])
+    with np.errstate(under="ignore"):
+        jacobians = shift(flow.mantissa_h, flow.exponent - top)
     values = np.linalg.svd(jacobians, compute_uv=False)
     with np.errstate(divide="ignore"):
         log = np.log10(values) + top * LOG10_2
@@ -84,6 +86,7 @@ class MeanField:
         return float(np.sqrt(self.chi))
 
 
+@np.errstate(under="ignore")
 def mean_field(sigma_w: float, input_variance: float, activation: str = "tanh") -> MeanField:
     """Mean-field prediction for a vanilla RNN with W_ij ~ N(0, σ_w²/H) and inputs that add `input_variance`.
 
@@ -138,11 +141,11 @@ def lyapunov_exponents(
     rng = np.random.default_rng(seed)
     tanh = ACTIVATIONS["tanh"]
     x = rng.normal(size=hidden)
-    for _ in range(burn_in):
-        x = w @ np.tanh(x)
     q = np.linalg.qr(rng.normal(size=(hidden, count)))[0]
     total = np.zeros(count)
-    with np.errstate(divide="ignore"):
+    with np.errstate(divide="ignore", under="ignore"):
+        for _ in range(burn_in):
+            x = w @ np.tanh(x)
         for _ in range(steps):
             y = np.tanh(x)
             q, r = np.linalg.qr(w @ (tanh.slope(x, y)[:, None] * q))

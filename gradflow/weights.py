@@ -12,15 +12,15 @@ import numpy as np
 
 from gradflow.activations import Array
 from gradflow.cells import Cell, as_cell
-from gradflow.checks import shown
+from gradflow.checks import as_numbers, shown
 from gradflow.parameters import NAMES, Params, check_params
 
 STREAMS = ("w_hh", "w_ih", "bias", "input", "readout")
 
 
-def generator(seed: int, stream: str) -> np.random.Generator:
-    """The random numbers of one stream for one seed."""
-    return np.random.default_rng([seed, STREAMS.index(stream)])
+def generator(seed: int, stream: str, *which: int) -> np.random.Generator:
+    """The random numbers of one stream for one seed, or of one member of that stream."""
+    return np.random.default_rng([seed, STREAMS.index(stream), *which])
 
 
 def gaussian(rng: np.random.Generator, hidden: int) -> Array:
@@ -141,7 +141,4 @@ def to_array(name: str, value: Any) -> Array:
     """A float64 copy of an array or a tensor, wherever the tensor lives."""
     for method in ("detach", "cpu", "numpy"):
         value = getattr(value, method)() if hasattr(value, method) else value
-    try:
-        return np.array(value, dtype=np.float64)
-    except (TypeError, ValueError):
-        raise ValueError(f"state_dict[{name!r}] must be an array of numbers, got {shown(value)}") from None
+    return np.array(as_numbers(f"state_dict[{name!r}]", value))
