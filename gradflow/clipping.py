@@ -46,7 +46,7 @@ def clip_by_norm(
             "into NaN, as PyTorch does; error_if_nonfinite=False asks for that"
         )
     with np.errstate(all="ignore"):
-        coefficient = np.minimum(1.0, max_norm / (norm + eps)) if norm + eps > 0.0 else 1.0
+        coefficient = 1.0 if norm + eps == 0.0 else np.minimum(1.0, max_norm / (norm + eps))
         after = {name: grad * coefficient for name, grad in before.items()}
     return clipped(before, after)
 

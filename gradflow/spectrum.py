@@ -27,7 +27,7 @@ def eigenvalues(w_hh: ArrayLike) -> NDArray[np.complex128]:
 
 def singular_values(w_hh: ArrayLike) -> Array:
     """Singular values of a square W_hh, largest first, (H,); the first is the spectral norm σ_max."""
-    return np.linalg.svd(square("w_hh", w_hh), compute_uv=False)
+    return np.asarray(np.linalg.svd(square("w_hh", w_hh), compute_uv=False))
 
 
 def square(field: str, matrix: ArrayLike) -> Array:
@@ -86,7 +86,7 @@ class MeanField:
         return float(np.sqrt(self.chi))
 
 
-@np.errstate(under="ignore")
+@np.errstate(over="ignore", under="ignore")
 def mean_field(sigma_w: float, input_variance: float, activation: str = "tanh") -> MeanField:
     """Mean-field prediction for a vanilla RNN with W_ij ~ N(0, σ_w²/H) and inputs that add `input_variance`.
 

@@ -1,0 +1,17 @@
+"""Every test runs with NumPy's floating-point errors raised and with warnings as errors: nothing may leak."""
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import settings
+
+settings.register_profile("gradflow", deadline=None, max_examples=40, derandomize=True)
+settings.load_profile("gradflow")
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks():
+    with warnings.catch_warnings(), np.errstate(all="raise"):
+        warnings.simplefilter("error")
+        yield
