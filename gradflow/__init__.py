@@ -20,6 +20,7 @@ from gradflow.spectrum import (
     mean_field,
     singular_values,
 )
+from gradflow.summary import Summary, summarise
 from gradflow.sweeps import Sweep, compare, sweep
 from gradflow.unroll import Flow, ForwardOverflow, Trace, backward, forward
 from gradflow.weights import from_torch, spectral_radius
@@ -38,6 +39,7 @@ __all__ = [
     "ForwardOverflow",
     "MeanField",
     "Run",
+    "Summary",
     "Sweep",
     "Trace",
     "backward",
@@ -57,6 +59,7 @@ __all__ = [
     "run",
     "singular_values",
     "spectral_radius",
+    "summarise",
     "sweep",
     "verdict",
 ]

@@ -14,7 +14,7 @@ from gradflow.sequences import INPUTS, MAX_TEXT, Sequences, check_text, read_inp
 from gradflow.unroll import Flow, backward, check_memory, forward
 from gradflow.weights import INITS, draw_params
 
-SENTENCE = "The keys to the old cabinet that my grandmother brought from the coast a long time ago are on the table."
+SENTENCE = "The keys to the old cabinet that my grandmother brought from the coast so long ago are on the table."
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class Experiment:
         choices=tuple(UPDATES),
     )
     seed: int = knob(
-        0, "Seed", "Draws weights, noise and probe; the same seed, the same numbers.", low=0, high=9999, step=1
+        0, "Seed", "Draws weights, noise and probe; the same seed, the same numbers.", low=0, high=999_999, step=1
     )
 
     def __post_init__(self) -> None:
@@ -185,10 +185,21 @@ class Network:
     readout: Readout
 
 
+def read_sequences(exp: Experiment) -> Sequences:
+    """What the experiment's network reads, before its sequence type silences some of the steps."""
+    return read_input(exp.input, exp.text, exp.length, exp.batch, exp.seed, exp.loss == "prediction")
+
+
+def build_cell(exp: Experiment, cell: str | None = None) -> Cell:
+    """The experiment's cell with its options, or another cell with the same ones."""
+    name = cell or exp.cell
+    return GRU(exp.activation, exp.gru_reset, exp.gru_update) if name == "gru" else CELLS[name](exp.activation)
+
+
 def build(exp: Experiment) -> Network:
     """Draws the experiment's network, reads its input and places its loss."""
-    cell = GRU(exp.activation, exp.gru_reset, exp.gru_update) if exp.cell == "gru" else CELLS[exp.cell](exp.activation)
-    whole = read_input(exp.input, exp.text, exp.length, exp.batch, exp.seed, exp.loss == "prediction")
+    cell = build_cell(exp)
+    whole = read_sequences(exp)
     sequences, readout = make_readout(exp.loss, exp.sequence_type, exp.reduction, whole, exp.hidden, exp.seed)
     steps, batch, inputs = sequences.x.shape
     check_memory(cell, steps, batch, exp.hidden, inputs)

@@ -1,0 +1,64 @@
+"""One palette, one set of axes, for every figure."""
+
+import math
+from typing import Any
+
+import plotly.graph_objects as go
+
+CELL_COLOURS = {"rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}  # Okabe–Ito
+CELL_DASHES = {"rnn": "solid", "lstm": "dash", "gru": "dot"}
+EXPLODING, VANISHING = "#E69F00", "#5E3C99"  # warm and cool, neither of them a cell's colour
+REFERENCE = "#808080"  # readable on white and on black
+FLOAT32_SMALLEST = math.log10(1.1754943508222875e-38)
+MAGNITUDE = "Viridis"  # perceptually uniform, safe for colour-blind readers
+MARGIN = {"l": 64, "r": 16, "t": 32, "b": 44}
+TIME_AXIS = "← gradient flows back      step t      loss →"
+
+CONFIG: dict[str, Any] = {
+    "displaylogo": False,
+    "scrollZoom": False,
+    "modeBarButtonsToRemove": ["select2d", "lasso2d", "autoScale2d"],
+    "toImageButtonOptions": {"format": "svg", "filename": "gradflow", "width": 1280, "height": 640},
+}
+
+
+def translucent(colour: str, alpha: float) -> str:
+    """A "#RRGGBB" colour with transparency."""
+    red, green, blue = (int(colour[k : k + 2], 16) for k in (1, 3, 5))
+    return f"rgba({red}, {green}, {blue}, {alpha})"
+
+
+def subscripted(symbol: str) -> str:
+    """h_t as Plotly writes it."""
+    return symbol.replace("_t", "<sub>t</sub>")
+
+
+def log_ticks(low: float, high: float, count: int = 8) -> dict[str, Any]:
+    """Axis settings that show powers of ten for values that are log10s; they may lie far outside float64's range."""
+    step = next(s * 10**k for k in range(6) for s in (1, 2, 5) if (high - low) / (s * 10**k) <= count)
+    first, last = math.ceil(low / step), math.floor(high / step)
+    at = [step * k for k in range(first, last + 1)]
+    return {"tickvals": at, "ticktext": [f"10<sup>{k}</sup>" if k else "1" for k in at], "range": [low, high]}
+
+
+def decades(lowest: float, highest: float) -> tuple[float, float]:
+    """A range of decades around the values and around 1, rounded outwards so that it rests while values move a little."""
+    lowest, highest = min(lowest, -1.0), max(highest, 0.0)
+    unit = next(u * 10**k for k in range(6) for u in (1, 2, 5) if (highest - lowest) / (u * 10**k) <= 10)
+    return unit * math.floor(lowest / unit), unit * math.ceil(highest / unit)
+
+
+def styled(figure: go.Figure, height: int) -> go.Figure:
+    """The common layout: fixed height and margins so that nothing jumps, no chrome."""
+    figure.update_layout(
+        height=height,
+        margin=MARGIN,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font_size=16,
+        hovermode="x",
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
+    )
+    figure.update_xaxes(tickfont_size=14, title_font_size=15, title_standoff=6)
+    figure.update_yaxes(tickfont_size=14, title_font_size=15, title_standoff=4)
+    return figure

@@ -1,0 +1,135 @@
+"""Findings in words, computed from the numbers: titles, verdicts and the sentences beside a picture."""
+
+import math
+from collections.abc import Mapping
+
+from gradflow.experiment import Experiment
+from gradflow.losses import LOSSES, SEQUENCE_TYPES
+from gradflow.measures import RULE
+from gradflow.sequences import characters
+from gradflow.summary import Summary
+
+NAMES = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+def number(value: float) -> str:
+    """A number to two digits as one would say it: 0.79, 3.7, 1.2e-38 as 1.2·10⁻³⁸."""
+    if value == 0.0:
+        return "0"
+    if not math.isfinite(value):
+        return "∞"
+    return power_of_ten(math.log10(value)) if not 0.01 <= abs(value) < 1e4 else significant(value)
+
+
+def significant(value: float) -> str:
+    """Two significant digits, three just below 1, no trailing exponent."""
+    if 0.9 <= value < 1.0:
+        return f"{value:.3f}"
+    digits = max(0, 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{digits}f}"
+
+
+def power_of_ten(log10: float) -> str:
+    """10^log10 to two digits for any size: 3·10⁻¹², 10⁻¹²; exactly zero for −inf."""
+    if log10 == -math.inf:
+        return "exactly 0"
+    if -2.0 <= log10 < 4.0:
+        return significant(10.0**log10)
+    exponent = math.floor(log10)
+    mantissa = round(10.0 ** (log10 - exponent))
+    if mantissa == 10:
+        mantissa, exponent = 1, exponent + 1
+    return f"{'' if mantissa == 1 else f'{mantissa}·'}10{str(exponent).translate(SUPERSCRIPTS)}"
+
+
+def steps(count: float) -> str:
+    return f"{number(count)} step{'' if number(count) == '1' else 's'}"
+
+
+def verdict_sentence(s: Summary) -> str:
+    """What one cell does to the gradient, without its name: "keeps 0.79 per step: half is gone every 2.9 steps"."""
+    if s.verdict == "overflow":
+        return f"its state leaves float64's range at step {min(s.overflow_steps)}, so there is no gradient"
+    if s.log10_factor == -math.inf:
+        return "loses the gradient altogether: exactly zero reaches the first step"
+    if s.log10_factor > 0.0 and s.verdict == "exploding":
+        return f"multiplies the gradient by {number(s.per_step_factor)} per step: it doubles every {steps(doubling(s))}"
+    if s.verdict == "stable":
+        return f"carries the gradient through: {number(s.per_step_factor)} per step"
+    return f"keeps {number(s.per_step_factor)} of the gradient per step: half is gone every {steps(s.half_life)}"
+
+
+def doubling(s: Summary) -> float:
+    """Steps after which an exploding gradient has doubled."""
+    return math.log10(2.0) / s.log10_factor
+
+
+def title(summaries: Mapping[str, Summary]) -> str:
+    """The finding of a side-by-side picture: what becomes of the gradient in each cell."""
+    if not summaries:
+        return "Choose at least one cell"
+    if len(summaries) == 1:
+        (s,) = summaries.values()
+        return f"{NAMES[s.cell]} {verdict_sentence(s)}"
+    order = sorted(summaries.values(), key=lambda s: s.log10_factor if s.middle is not None else -math.inf)
+    worst, best = order[0], order[-1]
+    if worst.verdict == "overflow":
+        return f"{NAMES[worst.cell]} has no gradient: {verdict_sentence(worst)}"
+    if best.verdict == "exploding":
+        return f"{NAMES[best.cell]} {verdict_sentence(best)}"
+    return f"{NAMES[best.cell]} keeps {number(best.per_step_factor)} of the gradient per step, {NAMES[worst.cell]} {number(worst.per_step_factor)}: half is gone every {number(best.half_life)} and {number(worst.half_life)} steps"
+
+
+def arrival(s: Summary) -> str:
+    """How much of the gradient at the last step arrives at the first."""
+    assert s.middle is not None
+    return power_of_ten(float(s.middle[0] - s.middle[-1]))
+
+
+UNITS = (
+    "One sequence, one seed: bright units still hear the loss, dark ones no longer do, blank is exactly zero. "
+    "Horizontal stripes that stay bright are units whose memory gate is open."
+)
+
+
+def words(exp: Experiment, summaries: Mapping[str, Summary], seeds: int) -> str:
+    """The sentences beside the curves: what one sees, why, what to try; then what the picture must not hide."""
+    text = [SEEN[exp.sequence_type], WHY, TRY]
+    text += [note(s) for s in summaries.values() if note(s)]
+    length = max((s.length for s in summaries.values()), default=0)
+    if exp.input == "text" and length < len(characters(exp.text)) - 1:
+        text.append(
+            f"Only the last {length} of {len(characters(exp.text))} characters are read: raise the sequence length."
+        )
+    details = f"Line: median over {seeds} seeds; band: 10–90 %. Loss: {LOSSES[exp.loss]}; {SEQUENCE_TYPES[exp.sequence_type]}. {RULE}"
+    return " ".join(text) + "\n\n:small[:gray[" + details + "]]"
+
+
+SEEN = {
+    "many-to-one": "The loss sits at the last step; the curve is how much of its gradient is still felt at each earlier one.",
+    "many-to-many": (
+        "Every step has a loss of its own, so the curve stays level even where no gradient travels far; "
+        "choose many-to-one to see how far it travels."
+    ),
+    "one-to-many": (
+        "Only the first step has input, every step has a loss: the total at an early step gathers what all later losses send."
+    ),
+    "encoder-decoder": "The losses sit in the second half; only what crosses the middle can teach the first half anything.",
+}
+WHY = "Each step back multiplies by that step's Jacobian: in the RNN diag(φ′) W_hh, in LSTM and GRU a gate adds a path of its own."
+TRY = "Try a spectral radius of 1.5, then a forget-gate bias of 4."
+
+
+def note(s: Summary) -> str:
+    """What must be said beside a curve so that it is not misread: overflows and exact zeros."""
+    notes = []
+    if s.overflow_steps:
+        earliest = min(s.overflow_steps)
+        notes.append(
+            f"{len(s.overflow_steps)} of {s.seeds} seeds leave float64's range (from step {earliest} on) and are left out"
+        )
+    if s.middle is not None and math.isinf(float(s.middle[0])):
+        last = max(t for t, value in enumerate(s.middle) if math.isinf(float(value)))
+        notes.append(f"up to step {last} the gradient is exactly zero: no active unit carries it")
+    return f"{NAMES[s.cell]}: {'; '.join(notes)}." if notes else ""

@@ -1,0 +1,85 @@
+"""One experiment over many seeds, boiled down to what a picture shows: a median curve, a band, a verdict, one unit map."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from gradflow.activations import Array
+from gradflow.checks import check_choice
+from gradflow.experiment import Experiment, read_sequences, run
+from gradflow.measures import band, half_life, log10_factor, verdict
+from gradflow.sweeps import sweep
+from gradflow.unroll import ForwardOverflow
+
+QUANTITIES = {"dL/dh": "∂L/∂h_t", "dL/dc": "∂L/∂c_t", "joint": "∂L/∂(h_t, c_t)"}
+
+
+@dataclass(frozen=True)
+class Summary:
+    """How the gradient flows back through one cell, over several seeds and all sequences.
+
+    steps names the inputs x_1 … x_T of the longest sequence: characters, years or numbers. low, middle, high: 10 %, 50 % and 90 % of log10 of the gradient's norm at every step, (T + 1,), None where every seed
+    overflowed. log10_factor: median over seeds and sequences. units: log10 |∂L/∂h_t[i]| of the first sequence with the
+    first seed, (T + 1, H), None if that one overflowed. overflow_steps: for every seed that overflowed, where.
+    """
+
+    cell: str
+    steps: tuple[str, ...]
+    seeds: int
+    low: Array | None
+    middle: Array | None
+    high: Array | None
+    log10_factor: float
+    units: Array | None
+    overflow_steps: tuple[int, ...]
+
+    @property
+    def length(self) -> int:
+        """T, the number of time steps."""
+        return len(self.steps)
+
+    @property
+    def per_step_factor(self) -> float:
+        """Geometric mean of ‖∂L/∂h_{t−1}‖ / ‖∂L/∂h_t‖."""
+        return float(10.0**self.log10_factor)
+
+    @property
+    def half_life(self) -> float:
+        """Steps after which half of the gradient is gone; inf where it does not shrink."""
+        return float(half_life(self.log10_factor))
+
+    @property
+    def verdict(self) -> str:
+        """vanishing, stable or exploding, by `measures.RULE`; overflow where no seed has a finite forward pass."""
+        return "overflow" if self.middle is None else verdict(self.log10_factor, self.length)
+
+
+def summarise(
+    exp: Experiment, cells: Iterable[str], seeds: Iterable[int], quantity: str = "dL/dh"
+) -> dict[str, Summary]:
+    """The same input, seeds and loss through each cell; a cell without c is left out where `quantity` is "dL/dc"."""
+    check_choice("quantity", quantity, QUANTITIES)
+    seeds = tuple(seeds)
+    by_cell = {cell: summarise_cell(replace(exp, cell=cell), seeds, quantity) for cell in cells}
+    return {cell: summary for cell, summary in by_cell.items() if summary is not None}
+
+
+def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Summary | None:
+    """One cell's summary, or None where it does not have the quantity."""
+    sw = sweep(exp, "seed", seeds)
+    norm = {"dL/dh": sw.log10_norm, "dL/dc": sw.log10_norm_c, "joint": sw.log10_norm_joint}[quantity]
+    if norm is None:
+        return None
+    steps = max(read_sequences(exp).steps, key=len)
+    overflow_steps = tuple(int(step) for step in sw.overflow_step if step)
+    if len(overflow_steps) == len(seeds):
+        return Summary(exp.cell, steps, len(seeds), None, None, None, np.nan, None, overflow_steps)
+    low, middle, high = band(norm)
+    factors = log10_factor(norm[sw.overflow_step == 0])
+    factor = float(np.quantile(factors, 0.5, method="inverted_cdf"))
+    try:
+        units = run(replace(exp, seed=seeds[0])).log10_abs_h[:, 0]
+    except ForwardOverflow:
+        units = None
+    return Summary(exp.cell, steps, len(seeds), low, middle, high, factor, units, overflow_steps)

@@ -1,0 +1,57 @@
+"""The sequence itself as a strip: every character coloured by the gradient that reaches it, aligned with the curves."""
+
+import math
+from collections.abc import Mapping
+from html import escape
+
+import numpy as np
+
+from gradflow.figures.theme import CELL_COLOURS, EXPLODING, MARGIN, VANISHING, translucent
+from gradflow.findings import NAMES, power_of_ten
+from gradflow.summary import Summary
+
+ALIGNED = 140  # steps: beyond this a column under the curves is too narrow for its character
+
+
+def strip_html(summaries: Mapping[str, Summary], is_text: bool) -> str:
+    """HTML of one row per cell, one column per step; cool where less arrives than there is at 1, warm where more."""
+    drawn = [s for s in summaries.values() if s.middle is not None]
+    reach = colour_reach(drawn)
+    rows = "".join(row(s, is_text, reach) for s in drawn)
+    ramp = (
+        f'<span class="ramp" style="background:linear-gradient(to right,{VANISHING},transparent,{EXPLODING})"></span>'
+    )
+    scale = f'<div class="scale">{power_of_ten(-reach)} {ramp} {power_of_ten(reach)}, no colour = 1: unchanged</div>'
+    return f'<div class="strip" style="--left:{MARGIN["l"]}px;--right:{MARGIN["r"]}px">{rows}{scale}</div>'
+
+
+def colour_reach(drawn: list[Summary]) -> float:
+    """How many decades from 1 the colours reach: as far as the medians, rounded up to rest while they move a little."""
+    values = np.concatenate([s.middle[np.isfinite(s.middle)] for s in drawn if s.middle is not None] or [np.zeros(1)])
+    furthest = float(np.abs(values).max(initial=1.0))
+    unit = 10 ** max(0, math.floor(math.log10(furthest)))
+    return unit * math.ceil(furthest / unit)
+
+
+def row(s: Summary, is_text: bool, reach: float) -> str:
+    assert s.middle is not None
+    aligned = s.length <= ALIGNED
+    cells = "".join(
+        f'<i style="{colour(value, reach)}" title="step {t}, “{escape(name)}”: {power_of_ten(value)}"'
+        f"{'' if is_text else ' class=blank'}>{escape(name) if is_text else ''}</i>"
+        for t, (name, value) in enumerate(zip(s.steps, s.middle[1:].tolist(), strict=True), start=1)
+    )
+    h0 = '<i class="h0"></i>' if aligned else ""  # the curves begin with h₀, which has no character
+    name = f'<span class="name" style="color:{CELL_COLOURS[s.cell]}">{NAMES[s.cell]}</span>'
+    cells = f'<div class="cells{"" if aligned else " long"}" style="--steps:{s.length}">{h0}{cells}</div>'
+    return f'<div class="row">{name}{cells}</div>'
+
+
+def colour(log10: float, reach: float) -> str:
+    """CSS for one character: transparent at 1, the deeper the further from it; black where exactly nothing arrives."""
+    if log10 == -np.inf:
+        return "background:#000;color:#fff"
+    depth = min(1.0, abs(log10) / reach)
+    if log10 < 0.0:  # below these depths the theme's own text colour reads better, on white and on black
+        return f"background:{translucent(VANISHING, round(depth, 3))}{';color:#fff' if depth > 0.7 else ''}"
+    return f"background:{translucent(EXPLODING, round(depth, 3))}{';color:#000' if depth > 0.55 else ''}"

@@ -1,0 +1,77 @@
+"""Type a sentence, see where its gradient goes: RNN, LSTM and GRU on the same input, seeds and loss."""
+
+import streamlit as st
+
+from gradflow.experiment import Experiment, build_cell
+from gradflow.figures import CONFIG, flow_curves, unit_maps
+from gradflow.findings import UNITS, title, words
+from gradflow.summary import QUANTITIES
+from gradflow.ui.cache import summaries
+from gradflow.ui import STYLE
+from gradflow.ui.cards import cards_html
+from gradflow.ui.controls import control, word
+from gradflow.ui.share import share
+from gradflow.ui.sources import show_equations
+from gradflow.ui.strip import strip_html
+
+DEFAULTS = Experiment(input="text", batch=1)
+MAX_LENGTH, MAX_HIDDEN, MAX_SEED, SEEDS = 300, 128, 9999, 20
+
+with st.sidebar:
+    cells = st.pills(
+        "Cells",
+        ("rnn", "lstm", "gru"),
+        selection_mode="multi",
+        default=("rnn", "lstm", "gru"),
+        format_func=word,
+        key="cells",
+        help="Side by side on the same input, seeds and loss.",
+        bind="query-params",
+        width="stretch",
+    )
+    knobs = {field: control(field, DEFAULTS) for field in ("activation",)}
+    knobs["length"] = control("length", DEFAULTS, high=MAX_LENGTH)
+    knobs |= {field: control(field, DEFAULTS) for field in ("spectral_radius", "forget_bias")}
+    knobs["seed"] = control("seed", DEFAULTS, high=MAX_SEED)
+    with st.expander("More"):
+        quantity = st.selectbox(
+            "Gradient of",
+            tuple(QUANTITIES),
+            format_func=lambda q: QUANTITIES[q],
+            key="quantity",
+            bind="query-params",
+            help="Total derivatives, through every path to the loss. c_t exists in the LSTM only.",
+        )
+        fields = ("input", "sequence_type", "loss", "reduction", "init", "rescale", "input_scale")
+        knobs |= {field: control(field, DEFAULTS) for field in fields}
+        knobs["hidden"] = control("hidden", DEFAULTS, high=MAX_HIDDEN)
+        knobs |= {field: control(field, DEFAULTS) for field in ("update_bias", "chrono", "gru_reset", "gru_update")}
+
+st.html(STYLE)
+head = st.container()
+if knobs["input"] == "text":
+    knobs["text"] = control("text", DEFAULTS)
+
+seeds = tuple(range(knobs["seed"], knobs["seed"] + SEEDS))
+try:
+    exp = Experiment(**{**knobs, "batch": 1})
+    by_cell = summaries(exp, tuple(cells), seeds, quantity)
+except ValueError as problem:
+    st.warning(f"{problem}.", icon=":material/edit:")
+    st.stop()
+
+finding = title(by_cell)
+head.header(finding, anchor=False)
+st.html(cards_html(by_cell))
+st.plotly_chart(flow_curves(by_cell, quantity), key="curves", config=CONFIG, alt=finding)
+st.html(strip_html(by_cell, is_text=exp.input == "text"))
+st.markdown(words(exp, by_cell, SEEDS))
+
+st.subheader("Which units carry it", anchor=False)
+st.plotly_chart(
+    unit_maps(by_cell), key="units", config=CONFIG, alt="Gradient of every unit over time, one map per cell"
+)
+st.markdown(UNITS)
+
+share(exp, tuple(cells), seeds, quantity, by_cell)
+show_equations([build_cell(exp, cell) for cell in by_cell])
