@@ -34,6 +34,8 @@ def half_life(log10_factor: ArrayLike) -> Array:
 
 def verdict(log10_factor: float, steps: int) -> str:
     """ "vanishing", "stable" or "exploding", by RULE."""
+    if np.isnan(log10_factor):
+        raise ValueError("log10_factor must be a number, got nan: a run that overflowed has no verdict")
     total = log10_factor * steps
     return "vanishing" if total < -FAR else "exploding" if total > FAR else "stable"
 
