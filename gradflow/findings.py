@@ -48,42 +48,43 @@ def steps(count: float) -> str:
 
 
 def verdict_sentence(s: Summary) -> str:
-    """What one cell does to the gradient, without its name: "keeps 0.79 per step: half is gone every 2.9 steps"."""
+    """What one cell does to the gradient, without its name: "keeps 0.79 of the gradient per step: half is gone every …"."""
     if s.verdict == "overflow":
-        return f"its state leaves float64's range at step {min(s.overflow_steps)}, so there is no gradient"
+        return f"has no gradient: its state leaves float64's range at step {min(s.overflow_steps)}"
     if s.log10_factor == -math.inf:
-        return "loses the gradient altogether: exactly zero reaches the first step"
-    if s.log10_factor > 0.0 and s.verdict == "exploding":
-        return f"multiplies the gradient by {number(s.per_step_factor)} per step: it doubles every {steps(doubling(s))}"
+        return "loses it all: exactly zero reaches the first step"
+    if s.verdict == "exploding":
+        doubling = math.log10(2.0) / s.log10_factor
+        return f"multiplies the gradient by {number(s.per_step_factor)} per step: it doubles every {steps(doubling)}"
     if s.verdict == "stable":
-        return f"carries the gradient through: {number(s.per_step_factor)} per step"
+        return f"keeps the gradient within a factor of 100: {number(s.per_step_factor)} per step"
     return f"keeps {number(s.per_step_factor)} of the gradient per step: half is gone every {steps(s.half_life)}"
 
 
-def doubling(s: Summary) -> float:
-    """Steps after which an exploding gradient has doubled."""
-    return math.log10(2.0) / s.log10_factor
-
-
 def title(summaries: Mapping[str, Summary]) -> str:
-    """The finding of a side-by-side picture: what becomes of the gradient in each cell."""
-    if not summaries:
+    """The finding of a side-by-side picture: the cell that carries the gradient best, then the one that carries it worst."""
+    order = sorted(summaries.values(), key=lambda s: s.log10_factor if s.middle.size else -math.inf)
+    if not order:
         return "Choose at least one cell"
-    if len(summaries) == 1:
-        (s,) = summaries.values()
-        return f"{NAMES[s.cell]} {verdict_sentence(s)}"
-    order = sorted(summaries.values(), key=lambda s: s.log10_factor if s.middle is not None else -math.inf)
     worst, best = order[0], order[-1]
-    if worst.verdict == "overflow":
-        return f"{NAMES[worst.cell]} has no gradient: {verdict_sentence(worst)}"
-    if best.verdict == "exploding":
-        return f"{NAMES[best.cell]} {verdict_sentence(best)}"
-    return f"{NAMES[best.cell]} keeps {number(best.per_step_factor)} of the gradient per step, {NAMES[worst.cell]} {number(worst.per_step_factor)}: half is gone every {number(best.half_life)} and {number(worst.half_life)} steps"
+    if len(order) == 1 or not worst.middle.size or best.verdict == "exploding":
+        told = best if worst.middle.size else worst
+        return f"{NAMES[told.cell]} {verdict_sentence(told)}"
+    if worst.verdict == "stable":
+        factors = f"{number(worst.per_step_factor)} to {number(best.per_step_factor)}"
+        names = " and ".join(", ".join(NAMES[cell] for cell in summaries).rsplit(", ", 1))
+        return f"{names} keep the gradient within a factor of 100: {factors} per step"
+    if best.verdict == "vanishing" and worst.log10_factor > -math.inf:
+        return (
+            f"{NAMES[best.cell]} keeps {number(best.per_step_factor)} of the gradient per step, "
+            f"{NAMES[worst.cell]} {number(worst.per_step_factor)}: "
+            f"half is gone every {number(best.half_life)} and {steps(worst.half_life)}"
+        )
+    return f"{NAMES[best.cell]} {verdict_sentence(best)}; {NAMES[worst.cell]} {verdict_sentence(worst)}"
 
 
 def arrival(s: Summary) -> str:
     """How much of the gradient at the last step arrives at the first."""
-    assert s.middle is not None
     return power_of_ten(float(s.middle[0] - s.middle[-1]))
 
 
@@ -102,7 +103,10 @@ def words(exp: Experiment, summaries: Mapping[str, Summary], seeds: int) -> str:
         text.append(
             f"Only the last {length} of {len(characters(exp.text))} characters are read: raise the sequence length."
         )
-    details = f"Line: median over {seeds} seeds; band: 10–90 %. Loss: {LOSSES[exp.loss]}; {SEQUENCE_TYPES[exp.sequence_type]}. {RULE}"
+    details = (
+        f"Line: median over {seeds} seeds; band: 10–90 %. "
+        f"Loss: {LOSSES[exp.loss]}; {SEQUENCE_TYPES[exp.sequence_type]}. {RULE}"
+    )
     return " ".join(text) + "\n\n:small[:gray[" + details + "]]"
 
 
@@ -117,7 +121,7 @@ SEEN = {
     ),
     "encoder-decoder": "The losses sit in the second half; only what crosses the middle can teach the first half anything.",
 }
-WHY = "Each step back multiplies by that step's Jacobian: in the RNN diag(φ′) W_hh, in LSTM and GRU a gate adds a path of its own."
+WHY = "Each step back multiplies by its Jacobian: in the RNN W_hhᵀ diag(φ′); in LSTM and GRU a gate adds a path of its own."
 TRY = "Try a spectral radius of 1.5, then a forget-gate bias of 4."
 
 
@@ -129,7 +133,7 @@ def note(s: Summary) -> str:
         notes.append(
             f"{len(s.overflow_steps)} of {s.seeds} seeds leave float64's range (from step {earliest} on) and are left out"
         )
-    if s.middle is not None and math.isinf(float(s.middle[0])):
+    if s.middle.size and math.isinf(float(s.middle[0])):
         last = max(t for t, value in enumerate(s.middle) if math.isinf(float(value)))
-        notes.append(f"up to step {last} the gradient is exactly zero: no active unit carries it")
+        notes.append(f"up to step {last} the gradient is exactly zero, which is not the same as small")
     return f"{NAMES[s.cell]}: {'; '.join(notes)}." if notes else ""

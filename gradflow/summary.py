@@ -19,19 +19,20 @@ QUANTITIES = {"dL/dh": "∂L/∂h_t", "dL/dc": "∂L/∂c_t", "joint": "∂L/∂
 class Summary:
     """How the gradient flows back through one cell, over several seeds and all sequences.
 
-    steps names the inputs x_1 … x_T of the longest sequence: characters, years or numbers. low, middle, high: 10 %, 50 % and 90 % of log10 of the gradient's norm at every step, (T + 1,), None where every seed
-    overflowed. log10_factor: median over seeds and sequences. units: log10 |∂L/∂h_t[i]| of the first sequence with the
-    first seed, (T + 1, H), None if that one overflowed. overflow_steps: for every seed that overflowed, where.
+    steps: the inputs x_1 … x_T of the longest sequence by name: characters, years or numbers. low, middle, high: 10 %, 50 %
+    and 90 % of log10 of the gradient's norm at steps 0 … T, (T + 1,), empty where every seed overflowed. log10_factor:
+    median over seeds and sequences. units: log10 |∂L/∂h_t[i]| of the first sequence with the first seed, (T + 1, H), empty
+    if that one overflowed. overflow_steps: where, for every seed that overflowed.
     """
 
     cell: str
     steps: tuple[str, ...]
     seeds: int
-    low: Array | None
-    middle: Array | None
-    high: Array | None
+    low: Array
+    middle: Array
+    high: Array
     log10_factor: float
-    units: Array | None
+    units: Array
     overflow_steps: tuple[int, ...]
 
     @property
@@ -52,7 +53,7 @@ class Summary:
     @property
     def verdict(self) -> str:
         """vanishing, stable or exploding, by `measures.RULE`; overflow where no seed has a finite forward pass."""
-        return "overflow" if self.middle is None else verdict(self.log10_factor, self.length)
+        return "overflow" if len(self.overflow_steps) == self.seeds else verdict(self.log10_factor, self.length)
 
 
 def summarise(
@@ -74,12 +75,13 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
     steps = max(read_sequences(exp).steps, key=len)
     overflow_steps = tuple(int(step) for step in sw.overflow_step if step)
     if len(overflow_steps) == len(seeds):
-        return Summary(exp.cell, steps, len(seeds), None, None, None, np.nan, None, overflow_steps)
+        nothing = np.empty(0)
+        return Summary(exp.cell, steps, len(seeds), nothing, nothing, nothing, np.nan, nothing, overflow_steps)
     low, middle, high = band(norm)
     factors = log10_factor(norm[sw.overflow_step == 0])
     factor = float(np.quantile(factors, 0.5, method="inverted_cdf"))
     try:
         units = run(replace(exp, seed=seeds[0])).log10_abs_h[:, 0]
     except ForwardOverflow:
-        units = None
+        units = np.empty(0)
     return Summary(exp.cell, steps, len(seeds), low, middle, high, factor, units, overflow_steps)

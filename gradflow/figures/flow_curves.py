@@ -28,7 +28,7 @@ def flow_curves(summaries: Mapping[str, Summary], quantity: str = "dL/dh", heigh
     zeros end a line: a log axis has no place for them.
     """
     figure = go.Figure()
-    drawn = [s for s in summaries.values() if s.middle is not None]
+    drawn = [s for s in summaries.values() if s.middle.size]
     low, high = y_range(drawn)
     room = 0.04 * (high - low)  # so that a curve along an edge is whole
     for s in drawn:
@@ -54,7 +54,9 @@ def flow_curves(summaries: Mapping[str, Summary], quantity: str = "dL/dh", heigh
         figure.add_hline(y=FLOAT32_SMALLEST, line={"color": REFERENCE, "width": 1.5, "dash": "dash"})
         text = "1.2·10⁻³⁸: where float32 training stops seeing it"
         figure.add_annotation(text=text, **at_line(length, FLOAT32_SMALLEST))
-    figure.update_xaxes(title=TIME_AXIS, range=[-0.5, length + 0.5], showgrid=False, zeroline=False)
+    figure.update_xaxes(
+        title=TIME_AXIS, range=[-0.5, length + 0.5], showgrid=False, zeroline=False, dtick=1 if length < 12 else None
+    )
     figure.update_yaxes(
         title=f"‖{subscripted(QUANTITIES[quantity])}‖", zeroline=False, **log_ticks(low - room, high + 2.0 * room)
     )
@@ -76,5 +78,5 @@ def at_line(x: float, y: float) -> dict:
 def y_range(summaries: Sequence[Summary]) -> tuple[float, float]:
     """Decades that hold every band and median."""
     curves = [curve for s in summaries for curve in (s.low, s.middle, s.high)]
-    values = np.concatenate([curve[np.isfinite(curve)] for curve in curves if curve is not None] or [np.zeros(1)])
+    values = np.concatenate([curve[np.isfinite(curve)] for curve in curves] or [np.zeros(1)])
     return decades(float(values.min(initial=0.0)), float(values.max(initial=0.0)))

@@ -11,7 +11,7 @@ EXPLODING, VANISHING = "#E69F00", "#5E3C99"  # warm and cool, neither of them a 
 REFERENCE = "#808080"  # readable on white and on black
 FLOAT32_SMALLEST = math.log10(1.1754943508222875e-38)
 MAGNITUDE = "Viridis"  # perceptually uniform, safe for colour-blind readers
-MARGIN = {"l": 64, "r": 16, "t": 32, "b": 44}
+MARGIN = {"l": 76, "r": 16, "t": 32, "b": 44}
 TIME_AXIS = "← gradient flows back      step t      loss →"
 
 CONFIG: dict[str, Any] = {
@@ -59,6 +59,6 @@ def styled(figure: go.Figure, height: int) -> go.Figure:
         hovermode="x",
         legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
     )
-    figure.update_xaxes(tickfont_size=14, title_font_size=15, title_standoff=6)
-    figure.update_yaxes(tickfont_size=14, title_font_size=15, title_standoff=4)
+    figure.update_xaxes(tickfont_size=15, title_font_size=16, title_standoff=6)
+    figure.update_yaxes(tickfont_size=15, title_font_size=16, title_standoff=10)
     return figure

@@ -16,7 +16,7 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
 
     The reader should conclude whether all units fade together or a few carry the rest. Blank says exactly zero.
     """
-    drawn = [s for s in summaries.values() if s.units is not None]
+    drawn = [s for s in summaries.values() if s.units.size]
     names = [NAMES[s.cell] for s in drawn]
     figure = make_subplots(1, max(1, len(drawn)), shared_yaxes=True, horizontal_spacing=0.03, subplot_titles=names)
     finite = np.concatenate([s.units[np.isfinite(s.units)] for s in drawn] or [np.zeros(1)])

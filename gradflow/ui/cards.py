@@ -1,5 +1,6 @@
 """The verdict of each cell, side by side."""
 
+import math
 from collections.abc import Mapping
 from html import escape
 
@@ -14,10 +15,12 @@ def cards_html(summaries: Mapping[str, Summary]) -> str:
 
 
 def card(s: Summary) -> str:
-    if s.middle is None:
+    if not s.middle.size:
         facts = f"state leaves float64's range at step {min(s.overflow_steps)}"
+    elif math.isinf(s.log10_factor):
+        facts = "exactly 0 arrives"
     else:
-        life = "no half-life: it does not shrink" if s.half_life == float("inf") else f"half-life {steps(s.half_life)}"
+        life = f"half-life {steps(s.half_life)}" if math.isfinite(s.half_life) else "it does not shrink"
         facts = f"<span>{number(s.per_step_factor)} per step</span> · <span>{life}</span> · <span>{arrival(s)} arrives</span>"
     colour = CELL_COLOURS[s.cell]
     return f'<div style="border-color:{colour}"><b>{escape(NAMES[s.cell])}: {s.verdict}</b><br>{facts}</div>'

@@ -18,14 +18,13 @@ def python_snippet(exp: Experiment, cells: tuple[str, ...], seeds: tuple[int, ..
         f.name: getattr(exp, f.name) for f in fields(exp) if f.name != "cell" and getattr(exp, f.name) != f.default
     }
     arguments = "".join(f"    {name}={value!r},\n" for name, value in given.items())
-    last = "" if quantity == "dL/dh" else f", quantity={quantity!r}"
+    last = "" if quantity == "dL/dh" else f"    quantity={quantity!r},\n"
     return (
-        "import gradflow as gf\n\n"
-        f"exp = gf.Experiment(\n{arguments})\n"
-        f"by_cell = gf.summarise(exp, cells={cells!r}, seeds=range({seeds[0]}, {seeds[-1] + 1}){last})\n"
+        f"import gradflow as gf\n\nexp = gf.Experiment(\n{arguments})\n"
+        f"by_cell = gf.summarise(\n    exp,\n    cells={cells!r},\n    seeds=range({seeds[0]}, {seeds[-1] + 1}),\n{last})\n"
         "for cell, s in by_cell.items():\n"
-        "    print(cell, s.verdict, s.per_step_factor, s.half_life)\n"
-        "# s.low, s.middle, s.high are the curves: log10 of the gradient's norm at steps 0 … T\n"
+        "    print(cell, s.verdict, s.per_step_factor, s.half_life)\n\n"
+        "# s.low, s.middle, s.high: the curves, log10 at steps 0 … T\n"
     )
 
 
@@ -43,7 +42,7 @@ def curves_csv(summaries: Mapping[str, Summary]) -> bytes:
             }
         )
         for s in summaries.values()
-        if s.middle is not None
+        if s.middle.size
     ]
     return pd.concat(frames).to_csv(index=False).encode() if frames else b""
 

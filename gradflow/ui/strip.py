@@ -15,7 +15,7 @@ ALIGNED = 140  # steps: beyond this a column under the curves is too narrow for 
 
 def strip_html(summaries: Mapping[str, Summary], is_text: bool) -> str:
     """HTML of one row per cell, one column per step; cool where less arrives than there is at 1, warm where more."""
-    drawn = [s for s in summaries.values() if s.middle is not None]
+    drawn = [s for s in summaries.values() if s.middle.size]
     reach = colour_reach(drawn)
     rows = "".join(row(s, is_text, reach) for s in drawn)
     ramp = (
@@ -27,15 +27,14 @@ def strip_html(summaries: Mapping[str, Summary], is_text: bool) -> str:
 
 def colour_reach(drawn: list[Summary]) -> float:
     """How many decades from 1 the colours reach: as far as the medians, rounded up to rest while they move a little."""
-    values = np.concatenate([s.middle[np.isfinite(s.middle)] for s in drawn if s.middle is not None] or [np.zeros(1)])
+    values = np.concatenate([s.middle[np.isfinite(s.middle)] for s in drawn] or [np.zeros(1)])
     furthest = float(np.abs(values).max(initial=1.0))
     unit = 10 ** max(0, math.floor(math.log10(furthest)))
     return unit * math.ceil(furthest / unit)
 
 
 def row(s: Summary, is_text: bool, reach: float) -> str:
-    assert s.middle is not None
-    aligned = s.length <= ALIGNED
+    aligned = s.length <= ALIGNED or not is_text
     cells = "".join(
         f'<i style="{colour(value, reach)}" title="step {t}, “{escape(name)}”: {power_of_ten(value)}"'
         f"{'' if is_text else ' class=blank'}>{escape(name) if is_text else ''}</i>"

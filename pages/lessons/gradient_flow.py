@@ -6,8 +6,8 @@ from gradflow.experiment import Experiment, build_cell
 from gradflow.figures import CONFIG, flow_curves, unit_maps
 from gradflow.findings import UNITS, title, words
 from gradflow.summary import QUANTITIES
-from gradflow.ui.cache import summaries
 from gradflow.ui import STYLE
+from gradflow.ui.cache import summaries
 from gradflow.ui.cards import cards_html
 from gradflow.ui.controls import control, word
 from gradflow.ui.share import share
@@ -52,11 +52,15 @@ head = st.container()
 if knobs["input"] == "text":
     knobs["text"] = control("text", DEFAULTS)
 
+if not cells:
+    head.header("Choose at least one cell", anchor=False)
+    st.stop()
 seeds = tuple(range(knobs["seed"], knobs["seed"] + SEEDS))
 try:
     exp = Experiment(**{**knobs, "batch": 1})
     by_cell = summaries(exp, tuple(cells), seeds, quantity)
 except ValueError as problem:
+    head.header("Gradient flow", anchor=False)
     st.warning(f"{problem}.", icon=":material/edit:")
     st.stop()
 
