@@ -1,7 +1,8 @@
 """One experiment over many seeds, boiled down to what a picture shows: a median curve, a band, a verdict, one unit map."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -11,6 +12,9 @@ from gradflow.experiment import Experiment, read_sequences, run
 from gradflow.measures import band, half_life, log10_factor, verdict
 from gradflow.sweeps import sweep
 from gradflow.unroll import ForwardOverflow
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 QUANTITIES = {"dL/dh": "∂L/∂h_t", "dL/dc": "∂L/∂c_t", "joint": "∂L/∂(h_t, c_t)"}
 
@@ -85,3 +89,24 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
     except ForwardOverflow:
         units = np.empty(0)
     return Summary(exp.cell, steps, len(seeds), low, middle, high, factor, units, overflow_steps)
+
+
+def summaries_frame(summaries: Mapping[str, Summary]) -> "pd.DataFrame":
+    """Columns cell, step, input and log10 of the 10 %, 50 % and 90 % of the gradient's norm, one row per cell and step."""
+    import pandas as pd
+
+    frames = [
+        pd.DataFrame(
+            {
+                "cell": s.cell,
+                "step": np.arange(s.length + 1),
+                "input": ["", *s.steps],
+                "log10_low": s.low,
+                "log10_median": s.middle,
+                "log10_high": s.high,
+            }
+        )
+        for s in summaries.values()
+        if s.middle.size
+    ]
+    return pd.concat(frames, ignore_index=True) if frames else pd.DataFrame()

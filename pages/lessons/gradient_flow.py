@@ -5,14 +5,27 @@ import streamlit as st
 from gradflow.experiment import Experiment, build_cell
 from gradflow.figures import CONFIG, flow_curves, unit_maps
 from gradflow.findings import UNITS, title, words
-from gradflow.summary import QUANTITIES
+from gradflow.summary import QUANTITIES, summaries_frame
 from gradflow.ui import STYLE
 from gradflow.ui.cache import summaries
 from gradflow.ui.cards import cards_html
 from gradflow.ui.controls import control, word
-from gradflow.ui.share import share
+from gradflow.ui.share import experiment_code, share
 from gradflow.ui.sources import show_equations
 from gradflow.ui.strip import strip_html
+
+
+def python_code(exp: Experiment, cells: tuple[str, ...], seeds: tuple[int, ...], quantity: str) -> str:
+    """A program that prints the page's numbers."""
+    last = "" if quantity == "dL/dh" else f"    quantity={quantity!r},\n"
+    return (
+        f"import gradflow as gf\n\n{experiment_code(exp, 'cell')}"
+        f"by_cell = gf.summarise(\n    exp,\n    cells={cells!r},\n    seeds=range({seeds[0]}, {seeds[-1] + 1}),\n{last})\n"
+        "for cell, s in by_cell.items():\n"
+        "    print(cell, s.verdict, s.per_step_factor, s.half_life)\n\n"
+        "# s.low, s.middle, s.high: the curves, log10 at steps 0 … T\n"
+    )
+
 
 DEFAULTS = Experiment(input="text", batch=1)
 MAX_LENGTH, MAX_HIDDEN, MAX_SEED, SEEDS = 300, 128, 9999, 20
@@ -29,7 +42,7 @@ with st.sidebar:
         bind="query-params",
         width="stretch",
     )
-    knobs = {field: control(field, DEFAULTS) for field in ("activation",)}
+    knobs = {"activation": control("activation", DEFAULTS)}
     knobs["length"] = control("length", DEFAULTS, high=MAX_LENGTH)
     knobs |= {field: control(field, DEFAULTS) for field in ("spectral_radius", "forget_bias")}
     knobs["seed"] = control("seed", DEFAULTS, high=MAX_SEED)
@@ -77,5 +90,9 @@ st.plotly_chart(
 )
 st.markdown(UNITS)
 
-share(exp, tuple(cells), seeds, quantity, by_cell)
+share(
+    csv=lambda: summaries_frame(by_cell).to_csv(index=False).encode(),
+    python=python_code(exp, tuple(cells), seeds, quantity),
+    name="gradient-flow",
+)
 show_equations([build_cell(exp, cell) for cell in by_cell])
