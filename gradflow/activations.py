@@ -51,8 +51,9 @@ def tanh_slope(a: Array, y: Array) -> Array:
     slope = ONE - y * y
     deep = slope < DEEP
     if np.count_nonzero(deep):
-        e = np.exp(-2.0 * np.abs(a[deep]))
-        slope[deep] = 4.0 * e / np.square(1.0 + e)
+        with np.errstate(under="ignore"):
+            e = np.exp(-2.0 * np.abs(a[deep]))
+            slope[deep] = 4.0 * e / np.square(1.0 + e)
     return slope
 
 

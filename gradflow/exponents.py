@@ -11,6 +11,7 @@ from gradflow.activations import Array
 
 Exponent = NDArray[np.int64]
 LOG10_2 = np.log10(2.0)
+MAX_POWER = 1000  # 2^±1000 is an ordinary float64
 EXPONENT_OF_ZERO = -(2**40)  # below every other number's
 
 
@@ -27,7 +28,13 @@ def exponent_of(mantissa: Array) -> Exponent:
 
 def shift(mantissa: Array, by: Exponent) -> Array:
     """mantissa · 2^by, column by column; what leaves float64's range becomes 0 or ±inf."""
-    return np.ldexp(mantissa, np.clip(by, -9999, 9999).astype(np.int32)[..., None, :])
+    if not by.any():
+        return mantissa
+    power = np.clip(by, -9999, 9999).astype(np.int32)[..., None, :]
+    with np.errstate(over="ignore", under="ignore"):
+        if np.abs(power).max() <= MAX_POWER:  # a product is several times as fast as `ldexp` and just as exact
+            return mantissa * np.ldexp(1.0, power)
+        return np.ldexp(mantissa, power)
 
 
 def log10_norm(mantissa: Array, exponent: Exponent) -> Array:
@@ -48,6 +55,6 @@ def log10_norm(mantissa: Array, exponent: Exponent) -> Array:
 def log10_hypot(p: Array, q: Array) -> Array:
     """log10 √(10^2p + 10^2q), without leaving the logarithm."""
     high, low = np.maximum(p, q), np.minimum(p, q)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", under="ignore"):
         gap = np.where(np.isneginf(low), -np.inf, low - high)
-    return high + 0.5 * np.log10(1.0 + 10.0 ** (2.0 * gap))
+        return high + 0.5 * np.log10(1.0 + 10.0 ** (2.0 * gap))

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike
 
 from gradflow.activations import Array
 from gradflow.cells import Cell
-from gradflow.checks import finite_array
+from gradflow.checks import finite_array, shown
 
 NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 Params = dict[str, Array]
@@ -19,6 +19,8 @@ Params = dict[str, Array]
 
 def check_params(cell: Cell, params: Mapping[str, ArrayLike], field: str = "params") -> Params:
     """The four arrays, finite and of shapes that fit each other and the cell; ValueError names what does not."""
+    if not isinstance(params, Mapping):
+        raise ValueError(f"{field} must map names to arrays, got {shown(params)}")
     missing = [name for name in NAMES if name not in params]
     extra = [str(name) for name in params if name not in NAMES]
     if missing or extra:
@@ -29,8 +31,8 @@ def check_params(cell: Cell, params: Mapping[str, ArrayLike], field: str = "para
     gates = len(cell.gates)
     hidden = w_hh.shape[1] if w_hh.ndim == 2 else 0
     if hidden < 1 or w_hh.shape[0] != gates * hidden:
-        told = f"({gates}·H, H), {cell.name} having {gates} gate{'s' if gates > 1 else ''}"
-        raise ValueError(f"{field}['weight_hh_l0'] must have shape {told}, got {w_hh.shape}")
+        wanted = f"({gates}·H, H), {cell.name} having {gates} gate{'s' if gates > 1 else ''}"
+        raise ValueError(f"{field}['weight_hh_l0'] must have shape {wanted}, got {w_hh.shape}")
     rows = gates * hidden
     if w_ih.ndim != 2 or w_ih.shape[0] != rows or w_ih.shape[1] < 1:
         raise ValueError(f"{field}['weight_ih_l0'] must have shape ({rows}, D), got {w_ih.shape}")

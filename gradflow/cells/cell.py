@@ -35,6 +35,11 @@ class Cell:
     memory_gate: ClassVar[str | None] = None  # the gate that decides how much of the past is kept
     memory_sign = 1.0  # −1 where a high memory gate overwrites instead of keeping
 
+    @property
+    def early_slots(self) -> tuple[int, int]:
+        """The first slot that W_hh h feeds, and the one after the last that it feeds without waiting."""
+        return self.slots - len(self.state_rows), self.slots - len(self.late_rows)
+
     def __post_init__(self) -> None:
         check_choice("activation", self.activation, ACTIVATIONS)
 
@@ -50,18 +55,18 @@ class Cell:
         """
         raise NotImplementedError
 
-    def partials(self, a: Array, h: Array, c: Any) -> tuple[Array, ...]:
-        """The local derivatives that `step_back` multiplies with, all steps at once.
+    def partials(self, a: Array, h: Array, c: Any, da: Array) -> tuple[Array, ...]:
+        """The local derivatives that `step_back` multiplies with, several steps at once.
 
-        `a` is (slots, steps, …), `h` and `c` are (steps + 1, …). The first result is like `a`, each slot the derivative
-        of what that slot feeds (h, or c in the LSTM's inner gates); the others are (steps, …).
+        `a` is (slots, steps, …), `h` and `c` are (steps + 1, …). `da`, like `a`, receives each slot's derivative of what
+        that slot feeds (h, or c in the LSTM's inner gates); the others are returned, (steps, …) each.
         """
         raise NotImplementedError
 
     def step_back(self, dh: Array, dc: Any, da: Array, *others: Any) -> tuple[Array, Array | None]:
         """(∂L/∂h_{t−1}, ∂L/∂c_{t−1}) from the total ∂L/∂h_t and from c_{t+1}'s share of ∂L/∂c_t.
 
-        Takes one step's `partials`, then the product with W_hhᵀ (and with the late rows' transpose). In place, `da`
+        Takes one step's `da` and other `partials`, then the product with W_hhᵀ (and with the late rows' transpose). In place, `da`
         turns from the local derivative into ∂L/∂a_t, and `dc` from a share into the total ∂L/∂c_t.
         """
         raise NotImplementedError

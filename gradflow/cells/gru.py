@@ -48,17 +48,16 @@ class ResetAfterGRU(Cell):
         h = n + self.kept(a[2], z) * (h - n)
         return h, None
 
-    def partials(self, a: Array, h: Array, c: None) -> tuple[Array, ...]:
+    def partials(self, a: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
         (r, z), (dr, dz) = sigmoid_and_slope(a[1:3])
         k = self.kept(a[2], z)
         a_n = a[0] + r * a[3]
         n = self.phi.value(a_n)
-        dh_da = np.empty_like(a)
-        np.multiply(self.written(a[2], z), self.phi.slope(a_n, n), out=dh_da[0])
-        np.multiply(dr, dh_da[0] * a[3], out=dh_da[1])
-        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=dh_da[2])
-        np.multiply(r, dh_da[0], out=dh_da[3])
-        return dh_da, k
+        np.multiply(self.written(a[2], z), self.phi.slope(a_n, n), out=da[0])
+        np.multiply(dr, da[0] * a[3], out=da[1])
+        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=da[2])
+        np.multiply(r, da[0], out=da[3])
+        return (k,)
 
     def step_back(self, dh: Array, dc: None, da: Array, k: Array, UT: Product) -> tuple[Array, None]:
         da *= dh
@@ -84,15 +83,14 @@ class ResetBeforeGRU(ResetAfterGRU):
         h = n + self.kept(a[1], z) * (h - n)
         return h, None
 
-    def partials(self, a: Array, h: Array, c: None) -> tuple[Array, ...]:
+    def partials(self, a: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
         (r, z), (dr, dz) = sigmoid_and_slope(a[:2])
         k = self.kept(a[1], z)
         n = self.phi.value(a[2])
-        d_da = np.empty_like(a)
-        np.multiply(dr, h[:-1], out=d_da[0])  # ∂(r ⊙ h)/∂a_r
-        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=d_da[1])  # ∂h/∂a_z
-        np.multiply(self.written(a[1], z), self.phi.slope(a[2], n), out=d_da[2])  # ∂h/∂a_n
-        return d_da, r, k
+        np.multiply(dr, h[:-1], out=da[0])  # ∂(r ⊙ h)/∂a_r
+        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=da[1])  # ∂h/∂a_z
+        np.multiply(self.written(a[1], z), self.phi.slope(a[2], n), out=da[2])  # ∂h/∂a_n
+        return r, k
 
     def step_back(  # type: ignore[override]
         self, dh: Array, dc: None, da: Array, r: Array, k: Array, UT: Product, UT_n: Product

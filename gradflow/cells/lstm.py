@@ -29,16 +29,15 @@ class LSTM(Cell):
         h = o * self.phi.value(c)
         return h, c
 
-    def partials(self, a: Array, h: Array, c: Array) -> tuple[Array, ...]:
+    def partials(self, a: Array, h: Array, c: Array, da: Array) -> tuple[Array, ...]:
         (o, i, f), (do, di, df) = sigmoid_and_slope(a[:3])
         g, y = self.phi.value(a[3]), self.phi.value(c[1:])
-        d_da = np.empty_like(a)
-        np.multiply(do, y, out=d_da[0])  # ∂h/∂a_o
-        np.multiply(di, g, out=d_da[1])  # ∂c/∂a_i
-        np.multiply(df, c[:-1], out=d_da[2])  # ∂c/∂a_f
-        np.multiply(self.phi.slope(a[3], g), i, out=d_da[3])  # ∂c/∂a_g
+        np.multiply(do, y, out=da[0])  # ∂h/∂a_o
+        np.multiply(di, g, out=da[1])  # ∂c/∂a_i
+        np.multiply(df, c[:-1], out=da[2])  # ∂c/∂a_f
+        np.multiply(self.phi.slope(a[3], g), i, out=da[3])  # ∂c/∂a_g
         dh_dc = self.phi.slope(c[1:], y) * o
-        return d_da, dh_dc, f
+        return dh_dc, f
 
     def step_back(self, dh: Array, dc: Array, da: Array, dh_dc: Array, f: Array, UT: Product) -> tuple[Array, Array]:
         dc += dh * dh_dc

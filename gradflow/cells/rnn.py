@@ -20,9 +20,9 @@ class RNN(Cell):
         h = self.phi.value(a[0])
         return h, None
 
-    def partials(self, a: Array, h: Array, c: None) -> tuple[Array, ...]:
-        dh_da = self.phi.slope(a, h[None, 1:])
-        return (dh_da,)
+    def partials(self, a: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
+        da[0] = self.phi.slope(a[0], h[1:])
+        return ()
 
     def step_back(self, dh: Array, dc: None, da: Array, UT: Product) -> tuple[Array, None]:
         da *= dh

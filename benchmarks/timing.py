@@ -1,0 +1,27 @@
+"""Interleaved timing: A B C A B C …, so that a slow moment of the machine meets every candidate."""
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from statistics import median
+from typing import Any
+
+
+def seconds(f: Callable[[], Any], inner: int = 1) -> float:
+    """One measurement: the mean of `inner` calls."""
+    start = time.perf_counter()
+    for _ in range(inner):
+        f()
+    return (time.perf_counter() - start) / inner
+
+
+def interleaved(candidates: Mapping[str, Callable[[], Any]], rounds: int, inner: int = 1) -> dict[str, float]:
+    """Each candidate's median over `rounds` measurements in seconds, after two calls to warm up."""
+    for f in candidates.values():
+        f(), f()
+    times: dict[str, list[float]] = {name: [] for name in candidates}
+    gc.collect()
+    for _ in range(rounds):
+        for name, f in candidates.items():
+            times[name].append(seconds(f, inner))
+    return {name: median(measured) for name, measured in times.items()}

@@ -1,0 +1,194 @@
+"""What the two time loops give: a Trace of the forward pass, a Flow of the backward pass."""
+
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradflow.activations import Array
+from gradflow.cells import Cell
+from gradflow.exponents import MAX_POWER, Exponent, log10_hypot, log10_norm, shift
+from gradflow.parameters import Params, unpack
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+GRADIENT_COLUMNS = 512  # (step, sequence) pairs in a block of the product that makes the parameters' gradients
+
+
+def columns(array: Array) -> Array:
+    """(…, batch, hidden) ↔ (…, hidden, batch), a view: inside the loops one sequence is one column."""
+    return array.swapaxes(-1, -2)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """A forward pass: everything that the backward pass and the pictures need.
+
+    x (T, …, B, D); h (T + 1, …, B, H), row t is h_t; c likewise, or None where the cell has no c; mask (T, …, B), True
+    where a sequence has that step, or None. The dots are sweep axes, absent in a single run.
+    """
+
+    cell: Cell
+    params: Params
+    x: Array
+    h: Array
+    c: Array | None
+    mask: NDArray[np.bool_] | None
+    rows: Array  # [h_t; x_{t+1}; 1], (T + 1, …, H + D + 1, B): what `w` multiplies
+    a: Array  # pre-activations, (slots, T, …, H, B)
+    w: Array  # (…, slots·H, H + D + 1)
+    late_w: Array | None
+
+    @cached_property
+    def gates(self) -> dict[str, Array]:
+        """Gate name → its values, each (T, …, B, H)."""
+        with np.errstate(over="ignore", under="ignore"):
+            return {name: columns(value) for name, value in self.cell.gate_values(self.a).items()}
+
+    @cached_property
+    def pre_activations(self) -> Array:
+        """The pre-activations slot by slot, (slots, T, …, B, H); the slots are the cell's `input_rows`, then `state_rows`."""
+        return columns(self.a)
+
+
+@dataclass(frozen=True)
+class Flow:
+    """A backward pass: the total derivative of the loss with respect to every state, parameter and input.
+
+    Gradients are kept as mantissa · 2^exponent. `log10_norm*` are exact at any magnitude; `grad_*` and `grads` are plain
+    float64, so that beyond its range they read 0 or ±inf. All rows t = 0 … T, shapes as in Trace.
+    """
+
+    trace: Trace
+    direct: Array  # (T + 1, …, B, H), the direct derivative ∂L/∂h_t, as given
+    mantissa_h: Array  # (T + 1, …, H, B)
+    mantissa_c: Array | None
+    exponent: Exponent  # (T + 1, …, B)
+    mantissa_a: Array | None  # (slots, T, …, H, B), the gradient at the pre-activations
+
+    @cached_property
+    def exponent_c(self) -> Exponent:
+        """c_t's exponent is that of the step back from t, in which the total ∂L/∂c_t comes about; (T + 1, …, B)."""
+        return np.concatenate([self.exponent[:1], self.exponent[:-1]])
+
+    @cached_property
+    def grad_h(self) -> Array:
+        """Total ∂L/∂h_t, (T + 1, …, B, H)."""
+        return columns(shift(self.mantissa_h, self.exponent))
+
+    @cached_property
+    def grad_c(self) -> Array | None:
+        """Total ∂L/∂c_t, (T + 1, …, B, H), through h_t too; None where the cell has no c."""
+        if self.mantissa_c is None:
+            return None
+        return columns(shift(self.mantissa_c, self.exponent_c))
+
+    @cached_property
+    def log10_norm(self) -> Array:
+        """log10 ‖∂L/∂h_t‖ per sequence, (T + 1, …, B); −inf says exactly zero."""
+        return log10_norm(self.mantissa_h, self.exponent)
+
+    @cached_property
+    def log10_norm_c(self) -> Array | None:
+        """log10 ‖∂L/∂c_t‖ per sequence, or None where the cell has no c."""
+        return None if self.mantissa_c is None else log10_norm(self.mantissa_c, self.exponent_c)
+
+    @cached_property
+    def log10_norm_joint(self) -> Array:
+        """log10 √(‖∂L/∂h_t‖² + ‖∂L/∂c_t‖²) per sequence; the same as `log10_norm` where the cell has no c."""
+        return self.log10_norm if self.log10_norm_c is None else log10_hypot(self.log10_norm, self.log10_norm_c)
+
+    @cached_property
+    def log10_norm_direct(self) -> Array:
+        """log10 of the direct derivative's norm: only the path through the readout at step t."""
+        return log10_norm(columns(self.direct), np.zeros(self.exponent.shape, np.int64))
+
+    @cached_property
+    def log10_abs_h(self) -> Array:
+        """log10 |∂L/∂h_t[i]| for every unit, (T + 1, …, B, H); −inf says exactly zero."""
+        with np.errstate(divide="ignore"):
+            log = np.log10(np.abs(self.mantissa_h))
+        return columns(log + (self.exponent * np.log10(2.0))[..., None, :])
+
+    @cached_property
+    def grads(self) -> Params:
+        """Parameter name → ∂L/∂parameter, in PyTorch's layout, summed over the batch."""
+        return parameter_gradients(self)
+
+    @cached_property
+    def grad_x(self) -> Array:
+        """∂L/∂x_t, (T, B, D)."""
+        assert self.mantissa_a is not None
+        hidden, (steps, batch, _) = self.trace.h.shape[-1], self.trace.x.shape
+        da = np.moveaxis(self.mantissa_a, 0, 1).reshape(steps, -1, batch)
+        with np.errstate(under="ignore"):
+            dx = np.matmul(self.trace.w[:, hidden:-1].T, da)
+        return columns(shift(dx, self.exponent[:-1]))
+
+    def to_frame(self) -> "pd.DataFrame":
+        """One row per (step, sequence, quantity): log10_norm of ∂L/∂h, ∂L/∂c, their joint norm and the direct part."""
+        from gradflow.frames import norms_frame  # pandas takes long to import and only this needs it
+
+        norms = {
+            "dL/dh": self.log10_norm,
+            "dL/dc": self.log10_norm_c,
+            "joint": None if self.log10_norm_c is None else self.log10_norm_joint,
+            "direct": self.log10_norm_direct,
+        }
+        return norms_frame({name: norm for name, norm in norms.items() if norm is not None})
+
+
+def repeat_sequence(trace: Trace, sequence: int, times: int) -> Trace:
+    """The trace of a batch that is one of this batch's sequences, `times` over."""
+
+    def again(array: Array | None, axis: int) -> Any:
+        return None if array is None else np.repeat(array.take([sequence], axis), times, axis)
+
+    return replace(
+        trace,
+        x=again(trace.x, -2),
+        h=columns(again(columns(trace.h), -1)),
+        c=None if trace.c is None else columns(again(columns(trace.c), -1)),
+        mask=again(trace.mask, -1),
+        rows=again(trace.rows, -1),
+        a=again(trace.a, -1),
+    )
+
+
+def parameter_gradients(flow: Flow) -> Params:
+    """Σ over steps and sequences of ∂L/∂a ⊗ [h; x; 1], in PyTorch's layout."""
+    trace, da, e = flow.trace, flow.mantissa_a, flow.exponent[:-1]
+    assert da is not None
+    late = len(trace.cell.late_rows)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        w = outer(da, trace.rows, e)
+        late_w = outer(da[-late:], trace.cell.late_operand(trace.a, columns(trace.h)), e) if late else None
+    return unpack(trace.cell, w, late_w)
+
+
+def outer(da: Array, operand: Array, e: Exponent) -> Array:
+    """Σ_t,n 2^e[t, n] da[slot, t, i, n] operand[t, j, n], the slots' rows above one another: (slots·H, J)."""
+    top = int(e.max())  # taken out of the sum, so that nothing overflows on the way
+    total = np.ldexp(scaled_outer(da, operand, e - top), top)
+    if top > MAX_POWER and top - int(e.min()) > MAX_POWER:
+        # beside an exploded step an ordinary one has no digits left; it counts where the exploded one adds nothing
+        ordinary = scaled_outer(da, operand, e)
+        total = np.where(np.isfinite(ordinary), ordinary, total)
+    return total
+
+
+def scaled_outer(da: Array, operand: Array, e: Exponent) -> Array:
+    """The sum in `outer` in plain float64, in blocks of steps that fit the cache."""
+    _, steps, _, batch = da.shape
+    block = max(1, GRADIENT_COLUMNS // batch)
+    total: Array | float = 0.0
+    for t in range(0, steps, block):
+        some = slice(t, min(t + block, steps))
+        size = (some.stop - t) * batch
+        left = da[:, some].swapaxes(1, 2).reshape(-1, size)
+        right = shift(operand[some], e[some]).swapaxes(0, 1).reshape(-1, size)
+        total = total + left @ right.T
+    return np.asarray(total)
