@@ -14,7 +14,7 @@ from gradflow.cells import Cell, as_cell
 from gradflow.cells.cell import Product
 from gradflow.checks import finite_array
 from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, shift, square_norm
-from gradflow.flow import Flow, Trace, columns
+from gradflow.flow import Flow, Trace, columns, repeat_sequence
 from gradflow.parameters import Params, check_params, pack
 
 MAX_BYTES = 1e9
@@ -314,4 +314,4 @@ def last_good_row(mantissa_h: Array, mantissa_c: Array | None, stop: int, start:
     return stop if good.all() else stop + int(np.flatnonzero(~good)[-1]) + 1
 
 
-__all__ = ["Flow", "ForwardOverflow", "Trace", "backward", "forward"]
+__all__ = ["Flow", "ForwardOverflow", "Trace", "backward", "forward", "repeat_sequence"]

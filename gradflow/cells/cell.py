@@ -66,8 +66,8 @@ class Cell:
     def step_back(self, dh: Array, dc: Any, da: Array, *others: Any) -> tuple[Array, Array | None]:
         """(∂L/∂h_{t−1}, ∂L/∂c_{t−1}) from the total ∂L/∂h_t and from c_{t+1}'s share of ∂L/∂c_t.
 
-        Takes one step's `da` and other `partials`, then the product with W_hhᵀ (and with the late rows' transpose). In place, `da`
-        turns from the local derivative into ∂L/∂a_t, and `dc` from a share into the total ∂L/∂c_t.
+        Takes one step's `da`, its other `partials`, then the product with W_hhᵀ (and with the late rows' transpose). In
+        place, `da` turns from the local derivative into ∂L/∂a_t, and `dc` from a share into the total ∂L/∂c_t.
         """
         raise NotImplementedError
 
