@@ -76,13 +76,14 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
     norm = {"dL/dh": sw.log10_norm, "dL/dc": sw.log10_norm_c, "joint": sw.log10_norm_joint}[quantity]
     if norm is None:
         return None
-    steps = max(read_sequences(exp).steps, key=len)
+    names = read_sequences(exp).steps
+    steps = max(names, key=len)
     overflow_steps = tuple(int(step) for step in sw.overflow_step if step)
     if len(overflow_steps) == len(seeds):
         nothing = np.empty(0)
         return Summary(exp.cell, steps, len(seeds), nothing, nothing, nothing, np.nan, nothing, overflow_steps)
     low, middle, high = band(norm)
-    factors = log10_factor(norm[sw.overflow_step == 0])
+    factors = log10_factor(norm[sw.overflow_step == 0], [len(own) for own in names])
     factor = float(np.quantile(factors, 0.5, method="inverted_cdf"))
     try:
         units = run(replace(exp, seed=seeds[0])).log10_abs_h[:, 0]
