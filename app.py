@@ -1,8 +1,13 @@
 """The door: page settings and the list of lessons. Run with `streamlit run app.py`."""
 
-import streamlit as st
+import os
 
-from gradflow.ui import ICON
+# before NumPy is first imported: sweeps already use every core, and BLAS threads of many sessions fight over them
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+import streamlit as st  # noqa: E402
+
+from gradflow.ui import ICON  # noqa: E402
 
 st.set_page_config(page_title="gradflow", page_icon=str(ICON), layout="wide")
 
