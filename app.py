@@ -5,9 +5,9 @@ import os
 # before NumPy is first imported: sweeps already use every core, and BLAS threads of many sessions fight over them
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
-import streamlit as st  # noqa: E402
+import streamlit as st
 
-from gradflow.ui import ICON  # noqa: E402
+from gradflow.ui import ICON
 
 st.set_page_config(page_title="gradflow", page_icon=str(ICON), layout="wide")
 

@@ -57,18 +57,21 @@ def spectral_radius(matrix: Array) -> float:
     return float(np.abs(np.linalg.eigvals(matrix)).max())
 
 
-@lru_cache(maxsize=64)
-def drawn_blocks(init: str, gates: int, hidden: int, seed: int) -> tuple[Array, Array]:
-    """W_hh as it is drawn, (gates, H, H), and each block's spectral radius, (gates,).
-
-    Cached because a sweep shares it: the eigenvalues cost more than a run.
-    """
+@lru_cache(maxsize=8)
+def drawn_blocks(init: str, gates: int, hidden: int, seed: int) -> Array:
+    """W_hh as it is drawn, (gates, H, H); cached, few of them, because the runs of a sweep share it."""
     rng = generator(seed, "w_hh")
     blocks = np.stack([INITS[init](rng, hidden) for _ in range(gates)])
-    exactly_one = init in ("orthogonal", "identity")  # their radius is 1 by construction, not by rounding
-    radius = np.ones(gates) if exactly_one else np.array([spectral_radius(block) for block in blocks])
-    blocks.flags.writeable = radius.flags.writeable = False
-    return blocks, radius
+    blocks.flags.writeable = False
+    return blocks
+
+
+@lru_cache(maxsize=4096)
+def drawn_radii(init: str, gates: int, hidden: int, seed: int) -> tuple[float, ...]:
+    """Each block's spectral radius; cached, many of them, because the eigenvalues cost more than a run."""
+    if init in ("orthogonal", "identity"):
+        return (1.0,) * gates  # by construction, not by rounding
+    return tuple(spectral_radius(block) for block in drawn_blocks(init, gates, hidden, seed))
 
 
 def draw_params(
@@ -90,29 +93,48 @@ def draw_params(
     gate's bias is ln U[1, T − 1] (Tallec & Ollivier 2018, eq. 16), negated where a high gate overwrites, and the LSTM's
     input gate has its negative.
     """
-    gates, steps, inputs = len(cell.gates), len(x), x.shape[-1]
-    blocks, radius = drawn_blocks(init, gates, hidden, seed)
-    if rescale_to is not None:
-        blocks = blocks * (rescale_to / radius)[:, None, None]
-    w_ih = generator(seed, "w_ih").normal(size=(gates * hidden, inputs))
-    rng = generator(seed, "bias")
-    b_ih, b_hh = rng.uniform(-1.0, 1.0, (2, gates, hidden)) / np.sqrt(hidden)
-    if init == "pytorch":
-        w_ih = generator(seed, "w_ih").uniform(-1.0, 1.0, w_ih.shape) / np.sqrt(hidden)
-    else:
-        present = np.square(x).sum(-1)
-        w_ih *= input_scale / np.sqrt(present[present > 0.0].mean() if present.any() else 1.0)
-        b_ih, b_hh = np.zeros((2, gates, hidden))
-    if cell.memory_gate is not None:
-        gate = cell.gates.index(cell.memory_gate)
-        b_hh[gate] = 0.0
-        b_ih[gate] = memory_bias
-        if chrono:
-            b_ih[gate] = np.log(rng.uniform(1.0, max(1.0, steps - 1.0), hidden)) * cell.memory_sign
-            if cell.has_c:
-                b_ih[cell.gates.index("i")], b_hh[cell.gates.index("i")] = -b_ih[gate], 0.0
-    arrays = (w_ih, blocks.reshape(gates * hidden, hidden), b_ih.reshape(-1), b_hh.reshape(-1))
+    w_hh = recurrent_weights(init, len(cell.gates), hidden, seed, rescale_to)
+    w_ih = input_weights(init, len(cell.gates), hidden, seed, x, input_scale)
+    b_ih, b_hh = biases(cell, init, hidden, seed, memory_bias, len(x) if chrono else None)
+    arrays = (w_ih, w_hh.reshape(-1, hidden), b_ih.reshape(-1), b_hh.reshape(-1))
     return dict(zip(NAMES, arrays, strict=True))
+
+
+def recurrent_weights(init: str, gates: int, hidden: int, seed: int, rescale_to: float | None) -> Array:
+    """W_hh, (gates, H, H), every block rescaled to the spectral radius unless that is None."""
+    blocks = drawn_blocks(init, gates, hidden, seed)
+    if rescale_to is None:
+        return blocks
+    return blocks * (rescale_to / np.array(drawn_radii(init, gates, hidden, seed)))[:, None, None]
+
+
+def input_weights(init: str, gates: int, hidden: int, seed: int, x: Array, scale: float) -> Array:
+    """W_ih, (gates·H, D)."""
+    rng, shape = generator(seed, "w_ih"), (gates * hidden, x.shape[-1])
+    if init == "pytorch":
+        return rng.uniform(-1.0, 1.0, shape) / np.sqrt(hidden)
+    squares = np.square(x).sum(-1)
+    rms = np.sqrt(squares[squares > 0.0].mean()) if squares.any() else 1.0
+    return rng.normal(size=shape) * (scale / rms)
+
+
+def biases(
+    cell: Cell, init: str, hidden: int, seed: int, memory_bias: float, chrono_steps: int | None
+) -> tuple[Array, Array]:
+    """b_ih and b_hh, (gates, H) each; with `chrono_steps`, memories of up to that many steps."""
+    rng = generator(seed, "bias")
+    drawn = rng.uniform(-1.0, 1.0, (2, len(cell.gates), hidden)) / np.sqrt(hidden)
+    b_ih, b_hh = drawn if init == "pytorch" else np.zeros_like(drawn)
+    if cell.memory_gate is None:
+        return b_ih, b_hh
+    memory = cell.gates.index(cell.memory_gate)
+    b_ih[memory], b_hh[memory] = memory_bias, 0.0
+    if chrono_steps is not None:
+        b_ih[memory] = cell.memory_sign * np.log(rng.uniform(1.0, max(1.0, chrono_steps - 1.0), hidden))
+        if cell.has_c:
+            gate = cell.gates.index("i")
+            b_ih[gate], b_hh[gate] = -b_ih[memory], 0.0
+    return b_ih, b_hh
 
 
 def from_torch(state_dict: Mapping[str, Any], cell: str | Cell | None = None) -> Params:
