@@ -38,6 +38,14 @@ def as_numbers(field: str, value: object, kinds: str = "biuf") -> NDArray:
     return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
 
 
+def square_matrix(field: str, value: ArrayLike) -> NDArray:
+    """`value` as a finite (H, H) array with H ≥ 1; ValueError otherwise."""
+    array = finite_array(field, value, ("H", "H"))
+    if array.shape[0] != array.shape[1] or not array.size:
+        raise ValueError(f"{field} must be a square matrix, got shape {array.shape}")
+    return array
+
+
 def finite_array(field: str, value: ArrayLike, shape: tuple[int | str, ...] | None = None) -> NDArray:
     """`value` as a float64 (or complex128) array; ValueError if it is not finite or not of the shape.
 

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from gradflow.activations import ACTIVATIONS, Array
 from gradflow.cells import Cell
-from gradflow.checks import check_choice, check_number, finite_array
+from gradflow.checks import check_choice, check_number, square_matrix
 from gradflow.exponents import LOG10_2, shift
 from gradflow.parameters import Params
 from gradflow.unroll import Trace, check_memory, pull_back, repeat_sequence
@@ -21,20 +21,13 @@ def gate_matrices(cell: Cell, params: Params) -> dict[str, Array]:
 
 def eigenvalues(w_hh: ArrayLike) -> NDArray[np.complex128]:
     """Eigenvalues of a square W_hh, largest magnitude first, (H,); the spectral radius is the first one's magnitude."""
-    values = np.linalg.eigvals(square("w_hh", w_hh)).astype(np.complex128)
+    values = np.linalg.eigvals(square_matrix("w_hh", w_hh)).astype(np.complex128)
     return values[np.argsort(-np.abs(values), kind="stable")]
 
 
 def singular_values(w_hh: ArrayLike) -> Array:
     """Singular values of a square W_hh, largest first, (H,); the first is the spectral norm σ_max."""
-    return np.asarray(np.linalg.svd(square("w_hh", w_hh), compute_uv=False))
-
-
-def square(field: str, matrix: ArrayLike) -> Array:
-    array = finite_array(field, matrix, ("H", "H"))
-    if array.shape[0] != array.shape[1]:
-        raise ValueError(f"{field} must be a square matrix, got shape {array.shape}")
-    return array
+    return np.asarray(np.linalg.svd(square_matrix("w_hh", w_hh), compute_uv=False))
 
 
 def log10_jacobian_singular_values(trace: Trace, sequence: int = 0) -> Array:
@@ -66,7 +59,7 @@ def log10_pascanu_bound(w_hh: ArrayLike, activation: str, steps: int) -> Array:
     γ = max |φ′|. Pascanu, Mikolov & Bengio 2013, section 2.1; for a loss at the last step.
     """
     check_choice("activation", activation, ACTIVATIONS)
-    check_number("steps", steps, 0, 10**9, integer=True)
+    check_number("steps", steps, 0, 10**7, integer=True)
     with np.errstate(divide="ignore"):
         per_step = np.log10(ACTIVATIONS[activation].max_slope * singular_values(w_hh)[0])
     back = np.arange(steps, -1, -1)
@@ -132,12 +125,13 @@ def lyapunov_exponents(
     QR method (Benettin et al. 1980; Engelken, Wolf & Abbott 2023): after `burn_in` steps from a random state, an orthonormal
     frame follows the Jacobians W diag(tanh′ x) and is made orthonormal again every step; ln |R_ii| accumulates.
     """
-    w = square("w_hh", w_hh)
+    w = square_matrix("w_hh", w_hh)
     hidden = len(w)
     count = hidden if count is None else count
     check_number("steps", steps, 1, 10**7, integer=True)
     check_number("burn_in", burn_in, 0, 10**7, integer=True)
     check_number("count", count, 1, hidden, integer=True)
+    check_number("seed", seed, 0, 2**63, integer=True)
     rng = np.random.default_rng(seed)
     tanh = ACTIVATIONS["tanh"]
     x = rng.normal(size=hidden)

@@ -9,10 +9,11 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from gradflow.activations import Array
 from gradflow.cells import Cell, as_cell
-from gradflow.checks import as_numbers, shown
+from gradflow.checks import as_numbers, shown, square_matrix
 from gradflow.parameters import NAMES, Params, check_params
 
 STREAMS = ("w_hh", "w_ih", "bias", "input", "readout")
@@ -52,9 +53,9 @@ INITS: dict[str, Callable[[np.random.Generator, int], Array]] = {
 }
 
 
-def spectral_radius(matrix: Array) -> float:
+def spectral_radius(matrix: ArrayLike) -> float:
     """max |eigenvalue| of a square matrix."""
-    return float(np.abs(np.linalg.eigvals(matrix)).max())
+    return float(np.abs(np.linalg.eigvals(square_matrix("matrix", matrix))).max())
 
 
 @lru_cache(maxsize=8)

@@ -115,3 +115,11 @@ def one_unit_rnn(w, b, activation, steps, h0):
     """h_t = φ(w h_{t−1} + b) from h0, no input."""
     params = zero_params(1, 1, weight_hh_l0=[[w]], bias_ih_l0=[b])
     return gf.forward(gf.RNN(activation), params, np.zeros((steps, 1, 1)), h0=[[h0]])
+
+
+def run_or_overflow(exp):
+    """The run, or the ForwardOverflow it ends in."""
+    try:
+        return gf.run(exp)
+    except gf.ForwardOverflow as overflow:
+        return overflow

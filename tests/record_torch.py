@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch_cases import CASES, ROWS, case_arrays
+from torch_cases import CASES, case_arrays, rows_recorded
 
 FILE = Path(__file__).parent / "data" / "torch.npz"
 MODULES = {
@@ -41,10 +41,10 @@ def record(case):
     out = {name: getattr(module, name.removesuffix("_l0")).grad.numpy() for name in arrays["params"]}
     grad_h = np.stack([h.grad.numpy() for h in hs])
     out |= {"h": torch.stack(hs).detach().numpy()[-1], "norm_h": np.linalg.norm(grad_h, axis=-1)}
-    out |= {"grad_h": grad_h[ROWS(case.length)], "grad_x": x.grad.numpy()[ROWS(case.length)[1:] - 1]}
+    out |= {"grad_h": grad_h[rows_recorded(case.length)], "grad_x": x.grad.numpy()[rows_recorded(case.length)[1:] - 1]}
     if case.cell == "lstm":
         grad_c = np.stack([c.grad.numpy() for c in cs])
-        out |= {"norm_c": np.linalg.norm(grad_c, axis=-1), "grad_c": grad_c[ROWS(case.length)]}
+        out |= {"norm_c": np.linalg.norm(grad_c, axis=-1), "grad_c": grad_c[rows_recorded(case.length)]}
     return {f"{case.key}/{name}": value for name, value in out.items()}
 
 

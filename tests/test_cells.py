@@ -194,7 +194,7 @@ def test_the_memory_horizon_of_a_forget_bias(bias, horizon):
     trace = gf.forward("lstm", params, np.zeros((5000, 1, 1)))
     decay = gf.backward(trace, last_row(trace)).log10_norm_c[:, 0]
     with np.errstate(under="ignore"):
-        assert (10.0 ** (decay - decay[-1])).sum() == pytest.approx(horizon, rel=2e-4)
+        assert (10.0 ** (decay - decay[-1])).sum() == pytest.approx(horizon, rel=3e-4)
         assert (10.0 ** (decay - decay[-1])).sum() == pytest.approx(1 + np.exp(bias), rel=1e-9)
 
 
@@ -202,6 +202,11 @@ def symmetric(values, seed):
     """A matrix with these eigenvalues whose real eigenvectors are pure modes of the gradient."""
     q = np.linalg.qr(scatter((len(values), len(values)), seed))[0]
     return q @ np.diag(values) @ q.T
+
+
+def modes(matrix):
+    values, vectors = np.linalg.eigh(matrix)
+    return zip(values, vectors.T, strict=True)
 
 
 MODES = (1.5, 0.9, 0.4, -0.3, -0.8)
@@ -214,7 +219,7 @@ def test_lstm_rate_at_zero_state_and_zero_input():
     u = np.vstack([scatter((2 * hidden, hidden), 4), u_g, scatter((hidden, hidden), 5)])
     params = zero_params(4, hidden, weight_hh_l0=u, bias_ih_l0=np.repeat([0, b_f, 0, 0], hidden))
     trace = gf.forward("lstm", params, np.zeros((100, 1, 1)))
-    for value, vector in zip(*np.linalg.eigh(u_g), strict=True):
+    for value, vector in modes(u_g):
         log = gf.backward(trace, last_row(trace, vector)).log10_norm_c[:, 0]
         rate = np.log10(abs(sigma(b_f) + 0.25 * value))
         # a weak mode gains the strongest one's rounding errors with every step: compare while they are small
@@ -230,7 +235,7 @@ def test_gru_rate_at_zero_state_and_zero_input(reset):
     params = zero_params(3, hidden, weight_hh_l0=u, bias_ih_l0=np.repeat([b_r, b_z, 0], hidden))
     trace = gf.forward(gf.GRU(reset=reset), params, np.zeros((100, 1, 1)))
     r, z = sigma(b_r), sigma(b_z)
-    for value, vector in zip(*np.linalg.eigh(u_n), strict=True):
+    for value, vector in modes(u_n):
         flow = gf.backward(trace, last_row(trace, vector))
         want = np.log10(abs(z + (1 - z) * r * value)) * np.arange(100, -1, -1)
         # a mode that is not the strongest gains the strongest one's rounding errors: compare while they are small

@@ -55,7 +55,7 @@ def test_what_is_small_stays_as_it_is():
 @pytest.mark.parametrize("bad", [np.inf, -np.inf, np.nan])
 def test_a_norm_that_is_not_finite_is_never_clipped_silently(bad):
     grads = {"a": [3.0, 4.0], "b": [bad]}
-    with pytest.raises(ValueError, match="grads must have a finite norm, got (inf|nan).*as PyTorch does"):
+    with pytest.raises(ValueError, match=r"grads must have a finite norm, got (inf|nan).*as PyTorch does"):
         gf.clip_by_norm(grads, 5.0)
     got = gf.clip_by_norm(grads, 5.0, error_if_nonfinite=False).grads
     assert np.isnan(got["b"]).all()

@@ -119,7 +119,7 @@ def test_a_line_of_one_character_has_nothing_to_predict():
 def test_a_text_whose_one_hot_code_does_not_fit_is_refused():
     """Legal in length, but lines × length × different characters is 33 GB."""
     text = "".join(chr(0x4E00 + k) for k in range(2000)) + "\nx" * 1400
-    with pytest.raises(ValueError, match="text must fit in 1 GB .*got 2,000 × 1,401 × 2,001"):
+    with pytest.raises(ValueError, match=r"text must fit in 1 GB .*got 2,000 × 1,401 × 2,001"):
         gf.run(gf.Experiment(input="text", text=text, length=5000, hidden=1))
 
 

@@ -172,7 +172,7 @@ def test_a_saturated_unit_is_tiny_but_not_dead(activation, a):
         for pre in trace.pre_activations[0, ::-1, 0, 0].tolist():
             e = Decimal(abs(pre) * (2 if activation == "tanh" else 1) * -1).exp()
             slope = e / (1 + e) ** 2 * (4 if activation == "tanh" else 1)
-            total += (slope * Decimal(1e-13)).log10()
+            total += (slope * Decimal("1e-13")).log10()
             want.append(total)
     np.testing.assert_allclose(flow.log10_norm[::-1, 0], [float(v) for v in want], rtol=1e-14, atol=1e-9)
     assert np.isfinite(flow.log10_norm).all()
@@ -301,8 +301,9 @@ GOOD = {"cell": "rnn", "params": params_for("rnn", 4, 3), "x": np.zeros((5, 2, 3
 BAD_FORWARD = [
     ({"cell": None}, "cell must be one of rnn, lstm, gru, got None"),
     ({"cell": gf.RNN}, "cell must be one of rnn, lstm, gru, got"),
-    ({"params": None}, "params"),
-    ({"params": []}, "params must have exactly the keys .* lacks weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0"),
+    ({"params": None}, "params must map names to arrays, got None"),
+    ({"params": []}, r"params must map names to arrays, got \[\]"),
+    ({"params": {}}, "params must have exactly the keys .* lacks weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0"),
     ({"params": {**params_for("rnn"), "bias": 0}}, "params .* has extra bias"),
     ({"params": params_for("lstm")}, r"params\['weight_hh_l0'\] must have shape .*rnn having 1 gate, got \(16, 4\)"),
     ({"params": {**params_for("rnn"), "bias_hh_l0": np.zeros(3)}}, r"params\['bias_hh_l0'\] .* \(4,\), got \(3,\)"),

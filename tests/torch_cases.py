@@ -30,7 +30,7 @@ CASES = [
 ]
 
 
-def ROWS(length):
+def rows_recorded(length):
     """The rows whose vectors are recorded: both ends and some between."""
     return np.unique(np.linspace(0, length, 8).round().astype(int))
 
