@@ -1,0 +1,369 @@
+"""The first lesson: every control does what it says and nothing else, and every number is the library's."""
+
+import io
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from charts import SHOWN, assert_shows
+from visit import Visit
+
+from gradflow.experiment import KNOBS
+from gradflow.sequences import characters
+from gradflow.summary import QUANTITIES
+
+ROOT = Path(__file__).parents[2]
+ALL = {"RNN", "LSTM", "GRU"}
+
+# control, its new value, the cells whose curve changes, and what must be set before
+EFFECTS = [
+    ("cells", ["lstm"], set(), {}),
+    ("activation", "sigmoid", ALL, {}),
+    ("length", 50, ALL, {}),
+    ("spectral_radius", 1.5, ALL, {}),
+    ("spectral_radius", 1.5, set(), {"rescale": False}),
+    ("forget_bias", 4.0, {"LSTM"}, {}),
+    ("seed", 7, ALL, {}),
+    ("quantity", "dL/dc", {"LSTM"}, {}),
+    ("quantity", "joint", {"LSTM"}, {}),
+    ("input", "noise", ALL, {}),
+    ("input", "series", ALL, {}),
+    ("input", "impulse", ALL, {}),
+    ("sequence_type", "many-to-many", ALL, {}),
+    ("sequence_type", "one-to-many", ALL, {}),
+    ("sequence_type", "encoder-decoder", ALL, {}),
+    ("loss", "prediction", ALL, {}),
+    ("reduction", "sum", set(), {}),
+    ("reduction", "sum", ALL, {"sequence_type": "many-to-many"}),
+    ("init", "orthogonal", ALL, {}),
+    ("rescale", False, ALL, {}),
+    ("input_scale", 2.0, ALL, {}),
+    ("hidden", 8, ALL, {}),
+    ("update_bias", 2.0, {"GRU"}, {}),
+    ("chrono", True, {"LSTM", "GRU"}, {}),
+    ("forget_bias", 4.0, set(), {"chrono": True}),
+    ("update_bias", 2.0, set(), {"chrono": True}),
+    ("gru_reset", "before", {"GRU"}, {}),
+    ("gru_update", "write", {"GRU"}, {"update_bias": 2.0}),
+    ("text", "A shorter sentence.", ALL, {}),
+]
+DRAWN = {("cells", "['lstm']"): {"LSTM"}, ("quantity", "'dL/dc'"): {"LSTM"}}
+
+
+def assert_the_library_s(page):
+    """What is drawn, written and saved equals `gf.summarise` for the values of the controls."""
+    want = {s.cell.upper(): s for s in page.summaries.values()}
+    drawn, bands = page.curves, page.bands
+    assert list(drawn) == [name for name, s in want.items() if s.middle.size]
+    for name, y in drawn.items():
+        s = want[name]
+        middle = np.where(np.isfinite(s.middle), s.middle, np.nan)
+        np.testing.assert_array_equal(y, middle)
+        x, low, high = bands[name]
+        np.testing.assert_array_equal(low, s.low[x])
+        np.testing.assert_array_equal(high, s.high[x])
+        assert set(x) == set(np.flatnonzero(np.isfinite(s.low) & np.isfinite(s.high)))
+    for card, (name, s) in zip(page.cards, want.items(), strict=True):
+        assert card.startswith(name)
+        assert s.verdict in card
+
+
+def test_the_defaults_show_the_phenomenon(page):
+    assert set(page.curves) == ALL
+    assert page.settings["input"] == "text"
+    assert page.warning is None
+    assert_the_library_s(page)
+    lost = {name: y[0] - y[-1] for name, y in page.curves.items()}
+    assert lost["RNN"] < -2.0
+    assert lost["RNN"] < lost["LSTM"]
+    assert page.summaries["rnn"].verdict == "vanishing"
+
+
+def test_there_is_a_test_for_every_control(page):
+    assert {key for key, *_ in EFFECTS} == set(page.controls)
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "changes", "before"), EFFECTS, ids=[f"{k}={v!r}{b or ''}" for k, v, _, b in EFFECTS]
+)
+def test_a_control_changes_what_it_should_and_only_that(page, key, value, changes, before):
+    page.set(**before)
+    values, curves, figures = page.settings, page.curves, page.figures
+    assert values[key] != value
+    page.set(**{key: value})
+    after = page.settings
+    assert after.pop(key, None) == value
+    assert all(values[other] == there for other, there in after.items())
+    assert set(values) - set(after) - {key} <= {"text"}
+    expected = DRAWN.get((key, repr(value)), ALL)
+    assert set(page.curves) == expected
+    for name in expected:
+        assert np.array_equal(page.curves[name], curves[name], equal_nan=True) == (name not in changes)
+    if not changes and expected == ALL:
+        assert page.figures == figures
+    assert_the_library_s(page)
+
+
+def extremes(control):
+    """The least and the greatest value of a control, or all its choices."""
+    if control.type in ("slider", "number_input"):
+        return [type(control.value)(control.min), type(control.value)(control.max)]
+    return {"toggle": [True, False], "text_input": ["x", "y" * 5000]}.get(control.type) or choices(control)
+
+
+def choices(control):
+    if control.key == "cells":
+        return [[], ["rnn"], ["gru", "lstm"], ["rnn", "lstm", "gru"]]
+    return list(KNOBS[control.key].choices if control.key in KNOBS else QUANTITIES)
+
+
+@pytest.mark.parametrize("key", sorted({key for key, *_ in EFFECTS}))
+def test_the_extremes_of_a_control(page, key):
+    if key == "hidden":  # many units take their time in every cell
+        page.set(cells=["gru"])
+    for value in extremes(page.controls[key]):
+        page.set(**{key: value})
+        if value == []:
+            assert not page.figures
+            assert "cell" in page.heading
+        else:
+            assert page.warning is None
+            assert_the_library_s(page)
+
+
+@pytest.mark.parametrize(
+    "corner",
+    [
+        {"length": 1},
+        {"length": 1, "loss": "prediction", "sequence_type": "many-to-many"},
+        {"length": 1, "hidden": 1, "input": "impulse", "chrono": True},
+        {"spectral_radius": 0.0, "input_scale": 0.0},
+        {"spectral_radius": 0.0, "activation": "relu", "input": "impulse"},
+        {"hidden": 1, "activation": "relu"},
+        {"cells": ["rnn"], "hidden": 128, "length": 300, "input": "series", "spectral_radius": 3.0},
+        {"forget_bias": -10.0, "update_bias": -10.0, "quantity": "joint"},
+        {"forget_bias": 10.0, "update_bias": 10.0, "gru_update": "write", "gru_reset": "before"},
+        {"cells": ["rnn"], "quantity": "dL/dc"},
+    ],
+    ids=str,
+)
+def test_corners_where_several_controls_are_extreme(page, corner):
+    page.set(**corner)
+    if page.figures:
+        assert_the_library_s(page)
+    assert page.heading
+
+
+def test_a_quantity_that_no_chosen_cell_has_is_said(page):
+    page.set(cells=["rnn", "gru"], quantity="dL/dc")
+    assert not page.figures or not page.curves
+    said = f"{page.heading} {page.warning or ''} {page.words}"
+    assert "LSTM" in said
+    page.set(quantity="dL/dh")
+    assert set(page.curves) == {"RNN", "GRU"}
+
+
+BAD = {"empty": "", "spaces": "   ", "too long": "x" * 10_000, "only a newline": "\n", "tabs": "\t\t"}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_a_bad_sentence_is_answered_with_a_sentence(page, name):
+    page.set(length=40, forget_bias=3.0, seed=5)
+    before = {key: value for key, value in page.settings.items() if key != "text"}
+    page.set(text=BAD[name])
+    assert page.warning.lower().startswith(("text", "sentence"))
+    assert "5,000" in page.warning
+    assert "Traceback" not in page.warning
+    assert len(page.warning) < 200
+    assert not page.figures
+    assert {key: value for key, value in page.settings.items() if key != "text"} == before
+    page.set(text="The next one is fine.")
+    assert page.warning is None
+    assert_the_library_s(page)
+    assert {key: value for key, value in page.settings.items() if key != "text"} == before
+
+
+GOOD = {
+    "emoji": "one 👨‍👩‍👧‍👦 family, one 🇰🇷 flag, 👍🏽",
+    "Korean": "오래된 캐비닛의 열쇠들은 탁자 위에 있다.",
+    "Arabic": "المفاتيح على الطاولة",
+    "one character": "x",
+    "two lines": "first line\nthe second line",
+    "markup": "<script>alert(1)</script>",
+    "closes the cell": "</i></div><img src=x onerror=alert(1)>",
+    "quotes": "\"' onmouseover='alert(1)' \" &lt;b&gt; &amp;",
+    "markdown": "**bold** $x^2$ :red[red] [link](https://example.com) `code`",
+}
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_any_text_is_shown_as_it_is(page, name):
+    page.set(text=GOOD[name])
+    assert page.warning is None
+    assert_the_library_s(page)
+    line = max(GOOD[name].splitlines(), key=len)
+    strip = page.strip
+    assert strip.tags <= {"div", "span", "i"}
+    assert strip.attributes <= {
+        "class",
+        "style",
+        "title",
+        "data-step",
+        "aria-label",
+        "role",
+        "aria-hidden",
+        "lang",
+        "dir",
+    }
+    shown = [text for text in strip.italics if text]
+    assert shown == characters(line) * 3
+
+
+def test_one_character_cannot_be_split_into_input_and_output(page):
+    page.set(text="x", loss="prediction")
+    assert "at least 2" in page.warning
+    page.set(text="x", loss="probe", sequence_type="encoder-decoder")
+    assert "at least 2" in page.warning
+    page.set(text="xy")
+    assert page.warning is None
+    assert_the_library_s(page)
+
+
+@pytest.fixture
+def wide_range():
+    """The page's own bounds keep every state inside float64; with a spectral radius of 100 ReLU leaves it."""
+    knob = KNOBS["spectral_radius"]
+    before = knob.high
+    object.__setattr__(knob, "high", 100.0)
+    yield
+    object.__setattr__(knob, "high", before)
+
+
+@pytest.mark.usefixtures("wide_range")
+def test_overflow_is_said_in_words():
+    page = Visit().set(activation="relu", length=300, input="noise", spectral_radius=100.0)
+    s = page.summaries["rnn"]
+    assert s.verdict == "overflow"
+    assert "RNN" not in page.curves
+    assert {"LSTM", "GRU"} & set(page.curves)
+    assert_the_library_s(page)
+    said = f"{page.heading} {page.words} {' '.join(page.cards)}"
+    assert "float64" in said
+    assert str(min(s.overflow_steps)) in page.cards[0]
+    assert page.python
+    assert set(pd.read_csv(io.BytesIO(page.csv))["cell"].str.upper()) == set(page.curves)
+    page.set(cells=["rnn"])
+    assert "float64" in page.heading
+    assert not page.curves
+    page.set(spectral_radius=1.0)
+    assert_the_library_s(page)
+
+
+@pytest.mark.usefixtures("wide_range")
+def test_some_seeds_overflowing_is_said_and_counted():
+    page = Visit().set(cells=["rnn"], activation="relu", length=300, input="noise", hidden=2)
+    for radius in (20.0, 30.0, 50.0, 80.0, 100.0):
+        page.set(spectral_radius=radius)
+        s = page.summaries["rnn"]
+        if 0 < len(s.overflow_steps) < s.seeds:
+            break
+    assert 0 < len(s.overflow_steps) < s.seeds
+    assert_the_library_s(page)
+    assert re.search(rf"\b{len(s.overflow_steps)} of {s.seeds}\b", page.words)
+    assert re.search(rf"\b{min(s.overflow_steps)}\b", page.words)
+
+
+def test_the_page_s_own_bounds_never_end_in_a_traceback(page):
+    page.set(activation="relu", spectral_radius=3.0, length=300, input="noise", input_scale=10.0)
+    assert_the_library_s(page)
+    assert page.summaries["rnn"].verdict == "exploding"
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"spectral_radius": 1.5, "cells": ["rnn"], "activation": "sigmoid"},
+        {"quantity": "dL/dc", "forget_bias": 4.0, "seed": 11, "cells": ["lstm"]},
+        {"input": "series", "length": 120, "gru_reset": "before", "quantity": "joint", "rescale": False},
+        {"text": "quotes ' and \" and \\ and é and 👍🏽", "length": 12, "chrono": True},
+        {"activation": "relu", "spectral_radius": 0.0, "input": "impulse"},
+        {"activation": "relu", "spectral_radius": 3.0, "length": 300, "input": "noise"},
+    ],
+    ids=lambda settings: ",".join(settings) or "defaults",
+)
+def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, settings):
+    page.set(**settings)
+    (tmp_path / "pasted.py").write_text(page.python, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "pasted.py"],
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONUTF8": "1"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    lines = [line.split() for line in done.stdout.splitlines()]
+    want = page.summaries
+    assert [line[0] for line in lines] == list(want)
+    for (cell, verdict, factor, half_life), s, card in zip(lines, want.values(), page.cards, strict=True):
+        assert verdict == s.verdict
+        assert card.upper().startswith(cell.upper())
+        assert verdict in card
+        np.testing.assert_equal(float(factor), s.per_step_factor)
+        np.testing.assert_equal(float(half_life), s.half_life)
+        per_step = find(rf"({SHOWN}) per step", card)
+        if per_step and float(factor) > 0.0:
+            assert_shows(per_step, np.log10(float(factor)))
+        life = find(rf"half-life ({SHOWN})", card)
+        if life:
+            assert_shows(life, np.log10(float(half_life)))
+
+
+def find(pattern, text):
+    match = re.search(pattern, text)
+    return match and match[1]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"text": 'commas, "quotes", = and é', "cells": ["gru", "rnn"]},
+        {"text": "=1+1 first character of a formula"},
+        {"activation": "relu", "spectral_radius": 0.0, "input": "impulse"},
+        {"input": "series", "length": 30},
+        {"quantity": "dL/dc"},
+    ],
+    ids=lambda settings: ",".join(settings) or "defaults",
+)
+def test_the_csv_is_the_curves(page, settings):
+    page.set(**settings)
+    want = page.summaries
+    frame = pd.read_csv(io.BytesIO(page.csv), keep_default_na=False, na_values={"log10_median": [""]})
+    assert list(frame["cell"].unique()) == list(want)
+    for cell, s in want.items():
+        rows = frame[frame["cell"] == cell]
+        assert rows["step"].tolist() == list(range(s.length + 1))
+        assert rows["input"].astype(str).tolist()[1:] == list(s.steps)
+        for column, values in {"log10_low": s.low, "log10_median": s.middle, "log10_high": s.high}.items():
+            np.testing.assert_array_equal(rows[column].astype(float).to_numpy(), values)
+
+
+def test_a_second_visitor_does_not_see_the_first_one_s_settings(page):
+    page.set(forget_bias=4.0, text="mine")
+    assert Visit().settings["text"] != "mine"
+    assert Visit().settings["forget_bias"] != 4.0
+
+
+def test_the_same_visit_twice_draws_the_same_figures(page):
+    page.set(spectral_radius=1.2)
+    assert Visit().set(spectral_radius=1.2).app.get("plotly_chart")[0].proto.spec == (
+        page.app.get("plotly_chart")[0].proto.spec
+    )

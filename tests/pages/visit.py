@@ -1,0 +1,150 @@
+"""One visitor's session: set controls by field name, read back what is drawn and written."""
+
+import json
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from unittest.mock import patch
+
+import streamlit as st
+from charts import bands, curves
+from streamlit.testing.v1 import AppTest
+
+import gradflow as gf
+from gradflow.experiment import KNOBS
+
+APP = Path(__file__).parents[2] / "app.py"
+KINDS = ("slider", "number_input", "selectbox", "button_group", "toggle", "text_input")
+SEEDS = 20
+
+
+class Visit:
+    """A session on the first page; `set` changes controls and reruns it, failing on any exception."""
+
+    def __init__(self):
+        self.app = AppTest.from_file(str(APP), default_timeout=120)
+        self.run()
+
+    def run(self):
+        with patch.object(st, "download_button", wraps=st.download_button) as offered:
+            self.app.run()
+        self.offered = offered.call_args
+        assert not self.app.exception, self.app.exception[0].message
+        assert not self.app.error
+
+    @property
+    def controls(self):
+        return {widget.key: widget for kind in KINDS for widget in self.app.get(kind)}
+
+    @property
+    def settings(self):
+        return {key: widget.value for key, widget in self.controls.items()}
+
+    def set(self, **settings):
+        for key, value in settings.items():
+            self.controls[key].set_value(value)
+            self.run()
+        return self
+
+    @property
+    def heading(self):
+        return self.app.header[0].value
+
+    @property
+    def warning(self):
+        """The one sentence that says what is wrong, or None."""
+        assert len(self.app.warning) <= 1
+        return self.app.warning[0].value if self.app.warning else None
+
+    @property
+    def words(self):
+        return " ".join(text.value for text in self.app.markdown)
+
+    @property
+    def figures(self):
+        return [json.loads(chart.proto.spec) for chart in self.app.get("plotly_chart")]
+
+    @property
+    def curves(self):
+        """Cell → log10 of the median, as drawn."""
+        return {name: y for name, (_, y) in curves(self.figures[0]["data"]).items()}
+
+    @property
+    def bands(self):
+        return bands(self.figures[0]["data"])
+
+    def html(self, marker):
+        """The body of the one piece of HTML with this class."""
+        (body,) = (e.proto.body for e in self.app.get("html") if f'class="{marker}"' in e.proto.body)
+        return body
+
+    @property
+    def cards(self):
+        """Each cell's card as text."""
+        return [text for text in Markup(self.html("cards")).outline if text]
+
+    @property
+    def strip(self):
+        """Each cell's row of characters as text."""
+        return Markup(self.html("strip"))
+
+    @property
+    def python(self):
+        (code,) = (c.value for c in self.app.code if c.value.startswith("import gradflow"))
+        return code
+
+    @property
+    def csv(self):
+        """The bytes that the download button hands over when it is clicked."""
+        return self.offered.args[1]()
+
+    @property
+    def experiment(self):
+        """What the library is asked for, from the controls' values alone."""
+        knobs = {field: value for field, value in self.settings.items() if field in KNOBS}
+        return gf.Experiment(**{**knobs, "batch": 1})
+
+    @property
+    def summaries(self):
+        """The library's own numbers for the controls' values."""
+        seed = self.settings["seed"]
+        return summarised(
+            self.experiment, tuple(self.settings["cells"]), range(seed, seed + SEEDS), self.settings["quantity"]
+        )
+
+
+summarised = cache(gf.summarise)
+
+
+class Markup(HTMLParser):
+    """HTML taken apart: the tags it has, the text of every child of the outermost element, the text of every <i>."""
+
+    VOID = ("img", "br", "hr", "input", "meta", "link", "source")
+
+    def __init__(self, html):
+        super().__init__()
+        self.tags, self.attributes, self.outline, self.italics, self.depth = set(), set(), [], [], []
+        self.feed(html)
+        self.close()
+        assert not self.depth, f"unclosed: {self.depth}"
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.add(tag)
+        self.attributes |= {name for name, _ in attrs}
+        if tag in self.VOID:
+            return
+        self.depth.append(tag)
+        if len(self.depth) == 2:
+            self.outline.append("")
+        if tag == "i":
+            self.italics.append("")
+
+    def handle_endtag(self, tag):
+        if tag not in self.VOID:
+            assert self.depth.pop() == tag
+
+    def handle_data(self, data):
+        if len(self.depth) > 1:
+            self.outline[-1] += data
+        if self.depth and self.depth[-1] == "i":
+            self.italics[-1] += data
