@@ -104,7 +104,10 @@ class Flow:
     @cached_property
     def log10_norm_direct(self) -> Array:
         """log10 of the direct derivative's norm: only the path through the readout at step t."""
-        return log10_norm(columns(self.direct), np.zeros(self.exponent.shape, np.int64))
+        log = np.full(self.exponent.shape, -np.inf)
+        read = self.direct.reshape(len(log), -1).any(1)  # most steps have none
+        log[read] = log10_norm(columns(self.direct[read]), np.zeros_like(self.exponent[read]))
+        return log
 
     @cached_property
     def log10_abs_h(self) -> Array:

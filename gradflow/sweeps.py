@@ -5,7 +5,7 @@ computed by the same operations as in `run`, so the numbers are the same. A swee
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -15,16 +15,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradflow.activations import Array
-from gradflow.checks import check_choice
-from gradflow.experiment import KNOBS, NUMERIC, Experiment, Network, build
+from gradflow.cells import CELLS
+from gradflow.checks import check_choice, shown
+from gradflow.experiment import KNOBS, NUMERIC, Experiment, build
 from gradflow.exponents import log10_hypot
 from gradflow.parameters import NAMES
-from gradflow.unroll import Trace, pull_back, unroll
+from gradflow.unroll import MAX_BYTES, Trace, pull_back, unroll
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK_SIZE = 2**14  # pre-activations per step in a chunk
+CHUNK_STEP = 2**14  # pre-activations per step in a chunk
+CHUNK_SIZE = 2**22  # and over all its steps
 
 
 @dataclass(frozen=True)
@@ -77,14 +79,13 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
     values and on a value out of range.
     """
     check_choice("field", field, NUMERIC)
-    values = tuple(value.item() if isinstance(value, np.generic) else value for value in values)
+    values = tuple(value.item() if isinstance(value, np.generic) else value for value in listed("values", values))
     if not values:
         raise ValueError(f"values must hold at least one value of {field}, got none")
     experiments = [replace(exp, **{field: value}) for value in values]
-    networks = [build(e) for e in experiments]
-    chunks = list(chunked(networks))
+    check_results(experiments)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        measured = [m for chunk in pool.map(measure, chunks) for m in chunk]
+        measured = [m for chunk in pool.map(measure, chunked(experiments)) for m in chunk]
     rows = max(len(m.log10_norm) for m in measured)
     batch = max(m.log10_norm.shape[1] for m in measured)
 
@@ -114,8 +115,27 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
 def compare(exp: Experiment, field: str, values: Iterable[Any], seeds: Iterable[int]) -> dict[Any, Sweep]:
     """One sweep over seeds for each value of any knob: same seeds, same input, one difference."""
     check_choice("field", field, KNOBS)
-    seeds = tuple(seeds)
-    return {value: sweep(replace(exp, **{field: value}), "seed", seeds) for value in values}
+    seeds = listed("seeds", seeds)
+    return {value: sweep(replace(exp, **{field: value}), "seed", seeds) for value in listed("values", values)}
+
+
+def listed(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """The values as a tuple; ValueError where there is nothing to go through."""
+    try:
+        return tuple(values)
+    except TypeError:
+        raise ValueError(f"{name} must be a list or another iterable, got {shown(values)}") from None
+
+
+def check_results(experiments: list[Experiment]) -> None:
+    """ValueError where the norms of all experiments would need more than 1 GB."""
+    batch = max(e.text.count("\n") + 1 if e.input == "text" else e.batch for e in experiments)
+    need = 8.0 * 3 * len(experiments) * (max(e.length for e in experiments) + 1) * batch
+    if need > MAX_BYTES:
+        raise ValueError(
+            f"values × length × batch must fit in {MAX_BYTES / 1e9:g} GB, got {len(experiments)} values, "
+            f"which need {need / 1e9:.1f} GB: take fewer values, steps or sequences"
+        )
 
 
 @dataclass(frozen=True)
@@ -129,18 +149,18 @@ class Measured:
     overflow_step: int
 
 
-def chunked(networks: list[Network]) -> Iterable[list[Network]]:
+def chunked(experiments: list[Experiment]) -> Iterator[list[Experiment]]:
     """Neighbours of one shape in groups that fit the cache."""
-    for (_, batch, _, hidden), group in groupby(
-        networks, lambda n: (*n.sequences.x.shape, n.params["weight_hh_l0"].shape[-1])
-    ):
+    for (length, batch, hidden), group in groupby(experiments, lambda e: (e.length, e.batch, e.hidden)):
         same = list(group)
-        size = max(1, CHUNK_SIZE // (same[0].cell.slots * hidden * batch))
+        per_step = len(CELLS[same[0].cell]().gates) * hidden * batch
+        size = max(1, min(CHUNK_STEP // per_step, CHUNK_SIZE // (per_step * length)))
         yield from (same[k : k + size] for k in range(0, len(same), size))
 
 
-def measure(networks: list[Network]) -> list[Measured]:
-    """Runs networks of one shape as one, on a sweep axis."""
+def measure(experiments: list[Experiment]) -> list[Measured]:
+    """Runs experiments of one shape as one, on a sweep axis."""
+    networks = [build(e) for e in experiments]
     first = networks[0]
     params = {name: np.stack([n.params[name] for n in networks]) for name in NAMES}
     x = np.stack([n.sequences.x for n in networks], axis=1)

@@ -216,10 +216,10 @@ def pull_back(trace: Trace, direct: Array, keep_a: bool = True) -> Flow:
 
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         mantissa_h[-1] = arriving[-1]
-        t, e, dh, dc = steps, exponent[-1], mantissa_h[-1], None
+        t, e, dh = steps, exponent[-1], mantissa_h[-1]
+        dc = np.zeros_like(dh) if cell.has_c else None
         if mantissa_c is not None:
             mantissa_c[-1] = 0.0
-            dc = mantissa_c[-1]
         while t > 0:
             if e.any() or not comfortable(dh, dc):
                 e, dh, dc = rescaled(e, dh, dc, arriving[t - 1], COMFORT)
