@@ -45,6 +45,13 @@ def test_a_radius_is_not_a_norm():
     np.testing.assert_allclose(gf.singular_values(params["weight_hh_l0"]), 1.0, rtol=1e-12)
 
 
+def test_orthogonal_matrices_have_no_preferred_direction():
+    """A bare QR leaves every q_11 with one sign; Haar's measure gives both, and both determinants."""
+    drawn_matrices = [drawn(hidden=3, init="orthogonal", seed=seed)[1]["weight_hh_l0"] for seed in range(40)]
+    for signs in ([q[0, 0] > 0 for q in drawn_matrices], [np.linalg.det(q) > 0 for q in drawn_matrices]):
+        assert 8 <= sum(signs) <= 32
+
+
 def test_keras_orthogonal_start_is_not_orthogonal_per_gate():
     """The block of a whole (H, 4H) orthogonal matrix has ρ ≈ 0.5; ours draws every gate's block on its own."""
     _, params = drawn(cell="lstm", hidden=128, init="orthogonal")
