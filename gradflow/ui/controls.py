@@ -33,6 +33,12 @@ def labelled(k: Knob) -> str:
     return f"{k.label} {k.symbol}".strip()
 
 
+def told(problem: ValueError) -> str:
+    """The library's sentence about a bad value, with the control's label in place of the field's name."""
+    field, _, rest = str(problem).partition(" ")
+    return f"{KNOBS[field].label if field in KNOBS else field} {rest}."
+
+
 def control(field: str, defaults: Experiment, **narrower: Any) -> Any:
     """The control for one field of Experiment, and its value; `narrower` tightens the knob's range on a page."""
     k, value = replace(KNOBS[field], **narrower), getattr(defaults, field)

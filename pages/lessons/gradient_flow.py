@@ -9,7 +9,7 @@ from gradflow.summary import QUANTITIES, summaries_frame
 from gradflow.ui import STYLE
 from gradflow.ui.cache import summaries
 from gradflow.ui.cards import cards_html
-from gradflow.ui.controls import control, word
+from gradflow.ui.controls import control, told, word
 from gradflow.ui.share import experiment_code, share
 from gradflow.ui.sources import show_equations
 from gradflow.ui.strip import strip_html
@@ -74,7 +74,10 @@ try:
     by_cell = summaries(exp, tuple(cells), seeds, quantity)
 except ValueError as problem:
     head.header("Gradient flow", anchor=False)
-    st.warning(f"{problem}.", icon=":material/edit:")
+    st.warning(told(problem), icon=":material/edit:")
+    st.stop()
+if not by_cell:
+    head.header("Only the LSTM has a cell state c_t: choose it, or the gradient of h_t", anchor=False)
     st.stop()
 
 finding = title(by_cell)
