@@ -1,0 +1,197 @@
+"""What only a browser shows: the link, the keyboard, the size of things, colours, and that nobody else is asked."""
+
+import csv
+from urllib.parse import parse_qs, quote, urlsplit
+
+import numpy as np
+import pytest
+from tab import LAPTOP, Tab
+
+from gradflow.experiment import KNOBS
+
+PHONE = {"width": 390, "height": 844}
+CONTROLS = set(KNOBS) - {"cell", "batch"} | {"cells", "quantity"}
+PAINTED = """scheme => {
+    const paint = getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor.match(/\\d+/);
+    return scheme === 'dark' ? paint < 60 : paint > 200;
+}"""
+# WCAG contrast against what is painted behind: 4.5 for text, 3 for large text and graphics
+READABLE = {
+    "h2": 7.0,
+    ".cards b": 7.0,
+    ".cards span": 7.0,
+    "[data-testid=stMarkdown] p": 4.5,
+    "label p": 4.5,
+    ".strip .scale": 4.5,
+    ".strip i:not(.h0)": 3.0,
+    ".xtick text, .ytick text": 3.0,
+    ".xtitle, .ytitle": 3.0,
+    ".annotation-text": 3.0,
+}
+RADIUS = KNOBS["spectral_radius"].label
+
+
+def test_a_deep_link_is_the_first_thing_a_fresh_server_sees(fresh_server, visit):
+    tab = visit(f"{fresh_server}/?spectral_radius=1.5&cells=RNN&activation=sigmoid", new=True).settled()
+    assert list(tab.curves) == ["RNN"]
+    assert tab.slider(RADIUS).input_value() == "1.5"
+    assert tab.page.get_by_role("radio", name="sigmoid").get_attribute("aria-checked") == "true"
+    assert tab.chosen("cells") == ["RNN"]
+    assert tab.query == {"spectral_radius": ["1.5"], "cells": ["RNN"], "activation": ["sigmoid"]}
+    assert tab.heading.startswith("RNN")
+
+
+def test_a_slider_moved_with_the_keyboard_moves_everything_and_the_link_brings_it_back(server, visit):
+    tab = visit(server).settled()
+    before, heading, curves = tab.raw, tab.heading, tab.curves
+    slider = tab.slider(RADIUS)
+    slider.focus()
+    for _ in range(5):
+        tab.page.keyboard.press("ArrowRight")
+    tab.page.wait_for_function("() => new URLSearchParams(location.search).get('spectral_radius') === '1.05'")
+    tab.wait_for_other_curves(before)
+    tab.page.wait_for_function("before => document.querySelector('h2').innerText !== before", arg=heading)
+    assert slider.input_value() == "1.05"
+    assert tab.query == {"spectral_radius": ["1.05"]}
+    moved = tab.curves
+    assert all(moved[name] != curves[name] for name in ("RNN", "LSTM", "GRU"))
+    again = visit(tab.page.url, new=True).settled()
+    assert again.curves == moved
+    assert again.heading == tab.heading
+    assert again.slider(RADIUS).input_value() == "1.05"
+
+
+def test_a_new_sentence_is_on_the_page_and_in_the_link(server, visit):
+    tab = visit(server).settled()
+    before = tab.raw
+    for sentence in ("Gradients fade.", "</i><img src=x onerror=alert(1)> & <b>bold</b>", "기울기가 사라진다 👍🏽"):
+        tab.type("text", sentence)
+        tab.page.wait_for_function(
+            "want => [...document.querySelectorAll('.strip .row:first-child i')].map(i => i.textContent).join('') === want",
+            arg=sentence,
+        )
+        tab.wait_for_other_curves(before)
+        before = tab.raw
+        assert tab.query["text"] == [sentence]
+        assert tab.page.locator(".strip img, .strip b, .strip script").count() == 0
+    tab.type("text", "   ")
+    tab.page.locator("[data-testid=stAlert]").wait_for()
+    assert "5,000" in tab.page.locator("[data-testid=stAlert]").inner_text()
+    tab.type("text", "Fine again.")
+    tab.page.wait_for_function(
+        "() => document.querySelector('.strip')?.innerText.replace(/\\s/g, '').includes('Fineagain.')"
+    )
+    tab.settled()
+
+
+def test_the_link_the_data_and_the_python_are_the_page_s(server, visit, tmp_path):
+    tab = visit(f"{server}/?seed=4&length=40&text={quote('one, two & three')}").settled()
+    page = tab.page
+    with page.expect_download() as download:
+        page.get_by_role("button", name="CSV").click()
+    download.value.save_as(tmp_path / "data.csv")
+    with (tmp_path / "data.csv").open(encoding="utf-8", newline="") as lines:
+        rows = list(csv.DictReader(lines))
+    for name, curve in tab.curves.items():
+        saved = [float(row["log10_median"]) for row in rows if row["cell"].upper() == name]
+        np.testing.assert_array_equal(saved, curve)
+    assert "".join(row["input"] for row in rows if row["cell"] == "rnn") == "one, two & three"
+    page.get_by_role("button", name="Link").click()
+    link = page.locator("[data-testid=stPopoverBody] code").inner_text()
+    assert urlsplit(link).netloc == urlsplit(tab.page.url).netloc
+    assert parse_qs(urlsplit(link).query) == tab.query
+
+
+def test_on_a_phone_nothing_scrolls_sideways(server, visit):
+    tab = visit(server, viewport=PHONE).settled()
+    assert tab.sideways() == []
+    tab.page.get_by_text("Equations").first.click()
+    assert tab.sideways() == []
+    box = tab.page.locator(".js-plotly-plot").first.bounding_box()
+    assert box["x"] >= 0
+    assert box["x"] + box["width"] <= PHONE["width"]
+
+
+def test_on_a_laptop_the_first_figure_is_whole(server, visit):
+    tab = visit(server).settled()
+    box = tab.page.locator(".js-plotly-plot").first.bounding_box()
+    assert box["y"] > 0
+    assert box["y"] + box["height"] <= 720
+    assert box["width"] > 700
+    assert tab.sideways() == []
+
+
+def test_words_are_readable_in_light_and_in_dark(server, visit):
+    tab = visit(f"{server}/?spectral_radius=2").settled()
+    for scheme in ("light", "dark"):
+        tab.page.emulate_media(color_scheme=scheme)
+        tab.page.wait_for_function(PAINTED, arg=scheme)
+        tab.settled()
+        for selector, least in READABLE.items():
+            worst, text = tab.least_contrast(selector)
+            assert worst >= least, f"{scheme}: {selector} “{text}” {worst:.2f}"
+
+
+def test_every_control_is_reached_with_the_tab_key(server, visit):
+    tab = visit(server).settled()
+    more = tab.page.get_by_text("More", exact=True).first
+    more.focus()
+    tab.page.locator("[data-testid=stSidebar] summary").first.focus()
+    tab.page.keyboard.press("Enter")
+    tab.page.get_by_text(KNOBS["gru_update"].label, exact=False).first.wait_for()
+    tab.page.evaluate("() => { document.activeElement.blur(); window.getSelection().removeAllRanges() }")
+    reached = set()
+    for _ in range(150):
+        tab.page.keyboard.press("Tab")
+        reached |= set(tab.focused())
+        if reached >= CONTROLS | {"CSV", "Link", "Python"}:
+            break
+    assert CONTROLS - reached == set()
+    assert {"CSV", "Link", "Python"} <= reached
+
+
+HOSTILE = [
+    "spectral_radius=abc&length=abc&seed=abc",
+    "spectral_radius=1e999&forget_bias=-1e999",
+    "spectral_radius=-5&length=-5&hidden=-1&seed=-1",
+    "spectral_radius=NaN&forget_bias=nan&input_scale=Infinity",
+    "length=1000000000&hidden=1000000000&seed=99999999999999999999",
+    "length=0&hidden=0",
+    "length=1.5&hidden=2.5&seed=0.1&spectral_radius=0.123456789",
+    "activation=%3Cscript%3Ealert(1)%3C/script%3E",
+    "text=%3Cscript%3Ealert(1)%3C/script%3E",
+    "text=%22%3E%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E",
+    "text=" + quote("한국어 👨‍👩‍👧‍👦 \u202eabc\u0000\u0007"),
+    "text=" + "x" * 6000,
+    "text=",
+    "text=a&text=b&text=c&seed=1&seed=2",
+    "cells=&activation=&quantity=&input=",
+    "cells=RNN&cells=RNN&cells=" + quote("../../etc/passwd"),
+    "rescale=maybe&chrono=2",
+    "unknown=1&__proto__=2&constructor=3&embed=no",
+    "init=None&sequence_type=null&loss=undefined&reduction=[]",
+    "%00=%ff&=&&&==%",
+]
+
+
+@pytest.fixture(scope="module")
+def traveller(returning):
+    """One tab that follows one link after the other."""
+    tab = Tab(returning, LAPTOP)
+    yield tab
+    tab.page.close()
+
+
+@pytest.mark.parametrize("query", HOSTILE, ids=[query[:40] for query in HOSTILE])
+def test_a_hostile_link_opens_a_page(server, traveller, query):
+    tab = traveller
+    tab.problems.clear()
+    tab.open(f"{server}/?{query}").idle()
+    tab.slider(RADIUS).wait_for(state="attached")
+    if tab.page.locator("[data-testid=stPlotlyChart]").count():
+        tab.settled()
+        assert tab.curves
+    assert tab.heading
+    assert tab.page.locator("[data-testid=stException], [data-testid=stAppViewContainer] script").count() == 0
+    assert "Traceback" not in tab.text
+    assert not tab.problems, "\n".join(tab.problems)
