@@ -20,7 +20,7 @@ def log10_factor(log10_norm: ArrayLike, steps: ArrayLike | None = None) -> Array
     """
     norm = np.asarray(log10_norm)
     first, last = norm[..., 0, :], norm[..., -1, :]
-    with np.errstate(invalid="ignore"):  # −inf − (−inf), where nothing starts either
+    with np.errstate(invalid="ignore", under="ignore"):  # −inf − (−inf), where nothing starts either
         rate = (first - last) / (norm.shape[-2] - 1 if steps is None else np.asarray(steps))
     return np.where(np.isneginf(first), -np.inf, rate)
 

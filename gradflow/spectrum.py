@@ -30,6 +30,7 @@ def singular_values(w_hh: ArrayLike) -> Array:
     return np.asarray(np.linalg.svd(square_matrix("w_hh", w_hh), compute_uv=False))
 
 
+@np.errstate(divide="ignore", under="ignore")
 def log10_jacobian_singular_values(trace: Trace, sequence: int = 0) -> Array:
     """log10 of the singular values of ∂h_T/∂h_t for every t, (T + 1, H), largest first.
 
@@ -43,12 +44,11 @@ def log10_jacobian_singular_values(trace: Trace, sequence: int = 0) -> Array:
     probes = np.zeros((steps + 1, hidden, hidden))
     probes[-1] = np.eye(hidden)
     flow = pull_back(repeat_sequence(trace, sequence, hidden), probes, keep_a=False)
-    top = flow.exponent.max(-1, keepdims=True)
-    with np.errstate(under="ignore"):
-        jacobians = shift(flow.mantissa_h, flow.exponent - top)
+    alive = flow.mantissa_h.any(-2)  # a probe that has died keeps the exponent it had
+    top = np.where(alive, flow.exponent, flow.exponent.min()).max(-1, keepdims=True)
+    jacobians = shift(flow.mantissa_h, flow.exponent - top)
     values = np.linalg.svd(jacobians, compute_uv=False)
-    with np.errstate(divide="ignore"):
-        log = np.log10(values) + top * LOG10_2
+    log = np.log10(values) + top * LOG10_2
     noise = values < hidden * np.finfo(float).eps * values[:, :1]
     return np.where(noise & (values[:, :1] > 0.0), np.nan, log)
 

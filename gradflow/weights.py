@@ -75,6 +75,7 @@ def drawn_radii(init: str, gates: int, hidden: int, seed: int) -> tuple[float, .
     return tuple(spectral_radius(block) for block in drawn_blocks(init, gates, hidden, seed))
 
 
+@np.errstate(under="ignore")
 def draw_params(
     cell: Cell,
     x: Array,

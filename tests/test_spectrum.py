@@ -83,6 +83,15 @@ def test_jacobian_values_lost_in_rounding_are_nan_and_exact_zeros_are_not():
     assert np.isneginf(gf.log10_jacobian_singular_values(zero_trace(np.zeros((2, 2)), 3))[:-1]).all()
 
 
+def test_a_probe_that_dies_after_growing_hides_no_other():
+    """ReLU with W = diag(1000, 1): going back, the first unit's gradient grows to 1e570, then meets a step where it is dead."""
+    params = zero_params(1, 2, weight_ih_l0=[[1.0], [0.0]], weight_hh_l0=np.diag([1000.0, 1.0]))
+    x = np.zeros((200, 1, 1))
+    x[9], x[10] = -1.0, 1e-300
+    log = gf.log10_jacobian_singular_values(gf.forward(gf.RNN("relu"), params, x, h0=[[0.0, 1.0]]))
+    np.testing.assert_allclose(log[:, 0], [0.0] * 10 + [3.0 * k for k in range(190, -1, -1)], rtol=1e-14, atol=1e-9)
+
+
 def test_jacobians_of_one_sequence_of_a_batch():
     params, x = params_for("lstm", 3, 2), scatter((5, 3, 2), 3)
     mask = np.array([[1, 0, 1], [1, 1, 1], [1, 1, 0], [1, 1, 1], [1, 1, 1]], bool)

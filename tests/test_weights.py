@@ -31,14 +31,14 @@ def test_a_radius_is_not_a_norm():
     """Gaussian: σ_max / ρ → 2; orthogonal: 1; PyTorch's uniform start: gain 1/√3 and so ρ ≈ 0.58 … 0.6."""
     ratios, radii, gains = [], [], []
     for seed in range(3):
-        _, params = drawn(hidden=256, seed=seed)
+        _, params = drawn(hidden=128, seed=seed)
         ratios.append(gf.singular_values(params["weight_hh_l0"])[0])
-        _, params = drawn(hidden=256, seed=seed, init="pytorch", rescale=False)
+        _, params = drawn(hidden=128, seed=seed, init="pytorch", rescale=False)
         radii.append(gf.spectral_radius(params["weight_hh_l0"]))
-        gains.append(params["weight_hh_l0"].std() * np.sqrt(256))
+        gains.append(params["weight_hh_l0"].std() * np.sqrt(128))
         for value in params.values():
-            assert np.abs(value).max() <= 1 / np.sqrt(256)
-    assert np.mean(ratios) == pytest.approx(2.0, rel=0.05)
+            assert np.abs(value).max() <= 1 / np.sqrt(128)
+    assert np.mean(ratios) == pytest.approx(2.0, rel=0.08)
     assert np.mean(radii) == pytest.approx(0.6, abs=0.03)
     assert np.mean(gains) == pytest.approx(3**-0.5, rel=0.01)
     _, params = drawn(hidden=64, init="orthogonal")
