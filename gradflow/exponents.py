@@ -20,6 +20,11 @@ def square_norm(mantissa: Array) -> Array:
     return np.einsum("...hn,...hn->...n", mantissa, mantissa)
 
 
+def nonzero_rows(array: Array) -> NDArray[np.bool_]:
+    """Which rows along the first axis hold anything but zeros; row by row, for NumPy's `any` is slow along an axis."""
+    return np.array([row.any() for row in array])
+
+
 def exponent_of(mantissa: Array) -> Exponent:
     """e with norm = m · 2^e, m near 1, for any float64 content; EXPONENT_OF_ZERO where every component is 0."""
     largest = np.abs(mantissa).max(-2)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gradflow.activations import Array
 from gradflow.cells import Cell
-from gradflow.exponents import MAX_POWER, Exponent, log10_hypot, log10_norm, shift
+from gradflow.exponents import MAX_POWER, Exponent, log10_hypot, log10_norm, nonzero_rows, shift
 from gradflow.parameters import Params, unpack
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ class Flow:
     def log10_norm_direct(self) -> Array:
         """log10 of the direct derivative's norm: only the path through the readout at step t."""
         log = np.full(self.exponent.shape, -np.inf)
-        read = self.direct.reshape(len(log), -1).any(1)  # most steps have none
+        read = nonzero_rows(self.direct)
         log[read] = log10_norm(columns(self.direct[read]), np.zeros_like(self.exponent[read]))
         return log
 
@@ -147,7 +147,7 @@ class Flow:
 def repeat_sequence(trace: Trace, sequence: int, times: int) -> Trace:
     """The trace of a batch that is one of this batch's sequences, `times` over."""
 
-    def again(array: Array | None, axis: int) -> Any:
+    def again(array: NDArray | None, axis: int) -> Any:
         return None if array is None else np.repeat(array.take([sequence], axis), times, axis)
 
     return replace(

@@ -7,7 +7,7 @@ gates in the order of `Cell.gates`. Any of them may have leading sweep axes.
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from gradflow.activations import Array
 from gradflow.cells import Cell
@@ -49,7 +49,7 @@ def gate_blocks(cell: Cell, rows: tuple[str, ...], array: Array, axis: int) -> A
     return blocks if rows == cell.gates else blocks.take([cell.gates.index(gate) for gate in rows], axis=axis - 1)
 
 
-def pack(cell: Cell, params: Params) -> tuple[Array, Array | None]:
+def pack(cell: Cell, params: Params, dtype: DTypeLike = np.float64) -> tuple[Array, Array | None]:
     """The matrix W that takes [h_{t−1}; x_t; 1] to all slots, (…, slots·H, H + D + 1), and the late rows' W_hh.
 
     One product then does the recurrence, the input and both biases, and its transpose makes all their gradients.
@@ -58,12 +58,12 @@ def pack(cell: Cell, params: Params) -> tuple[Array, Array | None]:
     w_ih = gate_blocks(cell, cell.input_rows, params["weight_ih_l0"], -2)
     lead, hidden, late = w_hh.shape[:-3], w_hh.shape[-1], len(cell.late_rows)
     first_state, last_early = cell.slots - len(cell.state_rows), cell.slots - late
-    w = np.zeros((*lead, cell.slots, hidden, hidden + w_ih.shape[-1] + 1), np.result_type(*params.values()))
+    w = np.zeros((*lead, cell.slots, hidden, hidden + w_ih.shape[-1] + 1), dtype)
     w[..., first_state:last_early, :, :hidden] = w_hh[..., : w_hh.shape[-3] - late, :, :]
     w[..., : len(cell.input_rows), :, hidden:-1] = w_ih
     w[..., : len(cell.input_rows), :, -1] = gate_blocks(cell, cell.input_rows, params["bias_ih_l0"], -1)
     w[..., first_state:, :, -1] += gate_blocks(cell, cell.state_rows, params["bias_hh_l0"], -1)
-    late_w = np.ascontiguousarray(w_hh[..., -late:, :, :]).reshape(*lead, late * hidden, hidden) if late else None
+    late_w = w_hh[..., -late:, :, :].reshape(*lead, late * hidden, hidden).astype(dtype, copy=False) if late else None
     return w.reshape(*lead, cell.slots * hidden, -1), late_w
 
 

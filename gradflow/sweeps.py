@@ -20,7 +20,7 @@ from gradflow.checks import check_choice, shown
 from gradflow.experiment import KNOBS, NUMERIC, Experiment, build
 from gradflow.exponents import log10_hypot
 from gradflow.parameters import NAMES
-from gradflow.unroll import MAX_BYTES, Trace, pull_back, unroll
+from gradflow.unroll import MAX_BYTES, Trace, first_overflow, pull_back, unroll
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -166,8 +166,9 @@ def measure(experiments: list[Experiment]) -> list[Measured]:
     x = np.stack([n.sequences.x for n in networks], axis=1)
     mask = None if first.sequences.mask is None else first.sequences.mask[:, None]
     trace = unroll(first.cell, params, x, mask=mask)
-    overflow = [silence_overflow(trace, s) for s in range(len(networks))]
-    readings = [n.readout.read(trace.h[:, s]) for s, n in enumerate(networks)]
+    all_finite = first_overflow(trace) is None
+    overflow = [0 if all_finite else silence_overflow(trace, s) for s in range(len(networks))]
+    readings = [n.readout.read(np.ascontiguousarray(trace.h[:, s])) for s, n in enumerate(networks)]
     flow = pull_back(trace, np.stack([r.dL_dh for r in readings], axis=1), keep_a=False)
     out = []
     for s, reading in enumerate(readings):

@@ -5,6 +5,7 @@ one product per parameter gradient. The cells see elementwise arithmetic only.
 """
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,13 +14,13 @@ from gradflow.activations import Array
 from gradflow.cells import Cell, as_cell
 from gradflow.cells.cell import Product
 from gradflow.checks import finite_array
-from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, shift, square_norm
+from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, nonzero_rows, shift, square_norm
 from gradflow.flow import Flow, Trace, columns, repeat_sequence
 from gradflow.parameters import Params, check_params, pack
 
 MAX_BYTES = 1e9
 BLOCK_STEPS = 64  # how many steps go back between two looks at the gradient's size
-BLOCK_SIZE = 2**15  # pre-activations in a block, so that it stays in the cache
+BLOCK_SIZE = 2**17  # pre-activations in a block, so that it stays in the cache
 COMFORT = 64  # binary orders of magnitude around 1 within which a gradient keeps its exponent
 LOW, HIGH = 2.0 ** (-2 * COMFORT), 2.0 ** (2 * COMFORT)
 LEAST, MOST = 2.0**-800, 2.0**800  # the squared norms at which every mantissa surely has all its digits
@@ -96,7 +97,7 @@ def unroll(
     steps, *lead, batch, inputs = x.shape
     hidden = params["weight_hh_l0"].shape[-1]
     dtype = np.result_type(x, *params.values(), *(s for s in (h0, c0) if s is not None))
-    w, late_w = (None if w is None else w.astype(dtype, copy=False) for w in pack(cell, params))
+    w, late_w = pack(cell, params, dtype)
 
     rows = np.empty((steps + 1, *lead, hidden + inputs + 1, batch), dtype)
     h_rows = rows[..., :hidden, :]
@@ -114,17 +115,16 @@ def unroll(
     multiply = matrix_product(lead)
 
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        h, c = h_rows[0].copy(), None if c_rows is None else c_rows[0]
-        for t, (row, pre_t, a_t) in enumerate(zip(rows, pre, a, strict=False)):
-            before_h, before_c = h, c
+        h, c = h_rows[0], None if c_rows is None else c_rows[0]
+        for t, (row, pre_t, a_t) in enumerate(zip(rows[:-1], pre, a, strict=True)):
             multiply(w, row, out=pre_t)
             h, c = cell.step(a_t, h, c, *late)
             if absent is not None:
-                np.copyto(h, before_h, where=absent[t])
-                if c is not None:
-                    np.copyto(c, before_c, where=absent[t])
+                np.copyto(h, h_rows[t], where=absent[t])
             h_rows[t + 1] = h
-            if c_rows is not None:
+            if c_rows is not None and c is not None:
+                if absent is not None:
+                    np.copyto(c, c_rows[t], where=absent[t])
                 c_rows[t + 1] = c
     return Trace(
         cell,
@@ -209,9 +209,9 @@ def pull_back(trace: Trace, direct: Array, keep_a: bool = True) -> Flow:
     steps, shape = len(trace.x), arriving.shape
     mantissa_h = np.empty(shape, trace.h.dtype)
     mantissa_c = np.empty_like(mantissa_h) if cell.has_c else None
-    mantissa_a = np.empty_like(trace.a) if keep_a else None
     exponent = np.zeros((steps + 1, *shape[1:-2], shape[-1]), np.int64)
     block = max(1, min(BLOCK_STEPS, BLOCK_SIZE // trace.a[:, 0].size))
+    mantissa_a = np.empty_like(trace.a if keep_a else trace.a[:, :block])
     go_back = block_loop(trace, arriving, mantissa_h, mantissa_c, mantissa_a, block)
 
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -234,7 +234,7 @@ def pull_back(trace: Trace, direct: Array, keep_a: bool = True) -> Flow:
                 before = go_back(t, good, dh, dc, e)
             exponent[good:t] = e
             t, (dh, dc) = good, before
-    return Flow(trace, direct, mantissa_h, mantissa_c, exponent, mantissa_a)
+    return Flow(trace, direct, mantissa_h, mantissa_c, exponent, mantissa_a if keep_a else None)
 
 
 def comfortable(dh: Array, dc: Array | None) -> bool:
@@ -258,18 +258,18 @@ def block_loop(
     arriving: Array,
     mantissa_h: Array,
     mantissa_c: Array | None,
-    mantissa_a: Array | None,
+    mantissa_a: Array,
     block: int,
 ) -> Callable[..., tuple[Array, Array | None]]:
     """The backward loop over one block of steps: gradients at `start` → those at `stop`, every row written on the way."""
     cell, h, c = trace.cell, columns(trace.h), None if trace.c is None else columns(trace.c)
     UT = transposed_products(trace)
     absent = None if trace.mask is None else ~trace.mask[..., None, :]
-    arrives = arriving.swapaxes(-1, -2).reshape(len(arriving), -1).any(1).tolist()
-    scratch = np.empty_like(trace.a[:, :block]) if mantissa_a is None else None
+    arrives = nonzero_rows(arriving).tolist()
+    kept = mantissa_a.shape[1] == len(trace.x)  # else one block's, for every block anew
 
-    def go_back(start: int, stop: int, dh: Array, dc: Array | None, e: Exponent) -> tuple[Array, Array | None]:
-        da = mantissa_a[:, stop:start] if scratch is None else scratch[:, : start - stop]
+    def go_back(start: int, stop: int, dh: Array, dc: Any, e: Exponent) -> tuple[Array, Array | None]:
+        da = mantissa_a[:, stop:start] if kept else mantissa_a[:, : start - stop]
         others = cell.partials(
             trace.a[:, stop:start], h[stop : start + 1], None if c is None else c[stop : start + 1], da
         )
@@ -277,14 +277,14 @@ def block_loop(
         scaled = e.any()
         dc = None if dc is None else dc.copy()
         for t in range(start - 1, stop - 1, -1):
-            passing = None if absent is None or dc is None else dc.copy()
+            share: Any = None if absent is None or dc is None else dc.copy()
             dh_before, dc_before = cell.step_back(dh, dc, *by_step[t - stop], *UT)
             if absent is not None:
                 np.copyto(by_step[t - stop][0], 0.0, where=absent[t])
                 np.copyto(dh_before, dh, where=absent[t])
-                if passing is not None:
-                    np.copyto(dc, passing, where=absent[t])
-                    np.copyto(dc_before, passing, where=absent[t])
+                if dc_before is not None:
+                    np.copyto(dc, share, where=absent[t])
+                    np.copyto(dc_before, share, where=absent[t])
             if arrives[t]:
                 dh_before += shift(arriving[t], -e) if scaled else arriving[t]
             mantissa_h[t] = dh_before
@@ -303,12 +303,12 @@ def last_good_row(mantissa_h: Array, mantissa_c: Array | None, stop: int, start:
 
     A zero after another number may be an underflow; after a zero it is one again.
     """
-    good = np.ones(start - stop, bool)
+    good: NDArray[np.bool_] = np.ones(start - stop, bool)
     for mantissa in (mantissa_h,) if mantissa_c is None else (mantissa_h, mantissa_c):
         square = square_norm(mantissa[stop:start])
         in_range = (square > LEAST) & (square < MOST)
         if not in_range.all():
-            zero = ~mantissa[stop : start + 1].any(-2)
+            zero = np.logical_not(mantissa[stop : start + 1].any(-2))
             in_range |= zero[:-1] & zero[1:]
             good &= in_range.reshape(start - stop, -1).all(1)
     return stop if good.all() else stop + int(np.flatnonzero(~good)[-1]) + 1

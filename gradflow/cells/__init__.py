@@ -1,12 +1,14 @@
 """The recurrent cells: a new one is a new file and a line in CELLS."""
 
+from collections.abc import Callable
+
 from gradflow.cells.cell import Cell
 from gradflow.cells.gru import GRU
 from gradflow.cells.lstm import LSTM
 from gradflow.cells.rnn import RNN
 from gradflow.checks import check_choice
 
-CELLS = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
+CELLS: dict[str, Callable[..., Cell]] = {"rnn": RNN, "lstm": LSTM, "gru": GRU}
 
 __all__ = ["CELLS", "GRU", "LSTM", "RNN", "Cell", "as_cell"]
 
