@@ -6,7 +6,7 @@ import re
 import numpy as np
 
 SUPERSCRIPTS = str.maketrans("⁻⁰¹²³⁴⁵⁶⁷⁸⁹", "-0123456789")
-POWER = r"(?:(\d+)·)?10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)"
+POWER = r"(?:(\d+(?:\.\d+)?)·)?10([⁻⁰¹²³⁴⁵⁶⁷⁸⁹]+)"
 PLAIN = r"\d+(?:\.\d+)?"
 SHOWN = rf"exactly 0|{POWER}|{PLAIN}"
 
@@ -40,13 +40,10 @@ def read_number(shown):
     if shown == "exactly 0":
         return -np.inf, 0.0
     power = re.fullmatch(POWER, shown)
-    if power:
-        mantissa = int(power[1] or 1)
-        # half a unit of the only digit; below a mantissa of 1 the digits are a tenth as wide
-        return np.log10(mantissa) + int(power[2].translate(SUPERSCRIPTS)), np.log10((mantissa + 0.5001) / mantissa)
-    value = float(shown)
-    half_a_unit = 0.5001 * 10.0 ** -len(shown.partition(".")[2])
-    return np.log10(value), np.log10((value + half_a_unit) / value) * 1.2
+    digits, exponent = (power[1] or "1", int(power[2].translate(SUPERSCRIPTS))) if power else (shown, 0)
+    value, unit = float(digits), 10.0 ** -len(digits.partition(".")[2])
+    # half a unit of the last digit, to either side; logarithms are wider downwards
+    return np.log10(value) + exponent, -np.log10(1.0 - min(0.5001 * unit / value, 0.999))
 
 
 def assert_shows(shown, log10):
