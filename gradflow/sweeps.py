@@ -26,7 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK_STEP = 2**14  # pre-activations per step in a chunk
-CHUNK_SIZE = 2**22  # and over all its steps
+CHUNK_SIZE = 2**23  # numbers that a chunk keeps over all its steps: 64 MB, as much for each core
+STATES = 4  # so many of them are like h: h, c, the gradient and the direct derivative
 
 
 @dataclass(frozen=True)
@@ -153,8 +154,8 @@ def chunked(experiments: list[Experiment]) -> Iterator[list[Experiment]]:
     """Neighbours of one shape in groups that fit the cache."""
     for (length, batch, hidden), group in groupby(experiments, lambda e: (e.length, e.batch, e.hidden)):
         same = list(group)
-        per_step = len(CELLS[same[0].cell]().gates) * hidden * batch
-        size = max(1, min(CHUNK_STEP // per_step, CHUNK_SIZE // (per_step * length)))
+        gates, states = len(CELLS[same[0].cell]().gates), hidden * batch
+        size = max(1, min(CHUNK_STEP // (gates * states), CHUNK_SIZE // ((gates + STATES) * states * length)))
         yield from (same[k : k + size] for k in range(0, len(same), size))
 
 
