@@ -64,3 +64,11 @@ def test_complex_steps_go_through(name):
     step = phi.value(a + 1e-30j)
     np.testing.assert_allclose(step.real, phi.value(a), rtol=1e-15)
     np.testing.assert_allclose(step.imag / 1e-30, phi.slope(a, phi.value(a)), rtol=1e-13)
+
+
+@pytest.mark.parametrize("name", ["tanh", "sigmoid"])
+@pytest.mark.parametrize("a", [-1e5, -800.0, 800.0, 1e5])
+def test_a_slope_below_every_float64_is_zero_and_not_a_floor(name, a):
+    phi, at = ACTIVATIONS[name], np.array([a])
+    with np.errstate(over="ignore", under="ignore"):
+        assert phi.slope(at, phi.value(at)) == 0.0

@@ -42,7 +42,9 @@ def row(s: Summary, is_text: bool, reach: float) -> str:
     )
     h0 = '<i class="h0"></i>' if aligned else ""  # the curves begin with h₀, which has no character
     name = f'<span class="name" style="color:{CELL_COLOURS[s.cell]}">{NAMES[s.cell]}</span>'
-    cells = f'<div class="cells{"" if aligned else " long"}" style="--steps:{s.length}">{h0}{cells}</div>'
+    said = f"{power_of_ten(float(s.middle[-1]))} at the last step, {power_of_ten(float(s.middle[1]))} at the first"
+    kind = "cells" if aligned else "cells long"
+    cells = f'<div class="{kind}" style="--steps:{s.length}" role="img" aria-label="{said}">{h0}{cells}</div>'
     return f'<div class="row">{name}{cells}</div>'
 
 
