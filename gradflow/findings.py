@@ -3,13 +3,14 @@
 import math
 from collections.abc import Mapping
 
+from gradflow.cells import CELLS
 from gradflow.experiment import Experiment
 from gradflow.losses import LOSSES, SEQUENCE_TYPES
 from gradflow.measures import RULE
 from gradflow.sequences import characters
 from gradflow.summary import Summary
 
-NAMES = {"rnn": "RNN", "lstm": "LSTM", "gru": "GRU"}
+NAMES = {name: cell().title for name, cell in CELLS.items()}
 SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 

@@ -26,6 +26,7 @@ class Cell:
     activation: str = "tanh"
 
     name: ClassVar[str]
+    title: ClassVar[str]  # the name as people write it
     gates: ClassVar[tuple[str, ...]]  # in the order of PyTorch's rows
     slots: ClassVar[int]
     input_rows: ClassVar[tuple[str, ...]]

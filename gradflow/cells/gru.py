@@ -19,6 +19,7 @@ class ResetAfterGRU(Cell):
     update: str = "keep"
 
     name: ClassVar[str] = "gru"
+    title: ClassVar[str] = "GRU"
     gates: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     slots: ClassVar[int] = 4
     # n's two shares stay apart, the input's in the first slot and the state's in the last

@@ -14,6 +14,7 @@ class LSTM(Cell):
     """LSTM with a forget gate (Gers et al. 2000), PyTorch's `nn.LSTM`; φ is the candidate's and the output's."""
 
     name: ClassVar[str] = "lstm"
+    title: ClassVar[str] = "LSTM"
     gates: ClassVar[tuple[str, ...]] = ("i", "f", "g", "o")
     slots: ClassVar[int] = 4
     # o, i, f, g: the sigmoids are one block, and so are the three gates that act through c

@@ -11,6 +11,7 @@ class RNN(Cell):
     """Vanilla RNN (Elman 1990), PyTorch's `nn.RNN` with φ = `activation`."""
 
     name: ClassVar[str] = "rnn"
+    title: ClassVar[str] = "RNN"
     gates: ClassVar[tuple[str, ...]] = ("h",)
     slots: ClassVar[int] = 1
     input_rows: ClassVar[tuple[str, ...]] = ("h",)

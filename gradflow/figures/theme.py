@@ -5,8 +5,11 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-CELL_COLOURS = {"rnn": "#D55E00", "lstm": "#0072B2", "gru": "#009E73"}  # Okabe–Ito
-CELL_DASHES = {"rnn": "solid", "lstm": "dash", "gru": "dot"}
+from gradflow.cells import CELLS
+
+OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9")
+CELL_COLOURS = dict(zip(CELLS, OKABE_ITO, strict=False))  # RNN, LSTM, GRU, then whatever cell is added
+CELL_DASHES = dict(zip(CELLS, ("solid", "dash", "dot", "dashdot", "longdash"), strict=False))
 EXPLODING, VANISHING = "#E69F00", "#5E3C99"  # warm and cool, neither of them a cell's colour
 REFERENCE = "#808080"  # readable on white and on black
 FLOAT32_SMALLEST = math.log10(1.1754943508222875e-38)

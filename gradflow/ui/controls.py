@@ -9,12 +9,11 @@ from typing import Any
 import streamlit as st
 
 from gradflow.experiment import KNOBS, Experiment, Knob
+from gradflow.findings import NAMES
 
-# what reads better on a control than the value itself; "rnn" and "lstm" are not words
+# what reads better on a control than the value itself
 WORDS = {
-    "rnn": "RNN",
-    "lstm": "LSTM",
-    "gru": "GRU",
+    **NAMES,
     "relu": "ReLU",
     "pytorch": "PyTorch's",
     "noise": "Noise",

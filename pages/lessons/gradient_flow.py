@@ -2,6 +2,7 @@
 
 import streamlit as st
 
+from gradflow.cells import CELLS
 from gradflow.experiment import Experiment, build_cell
 from gradflow.figures import CONFIG, flow_curves, unit_maps
 from gradflow.findings import UNITS, title, words
@@ -33,9 +34,9 @@ MAX_LENGTH, MAX_HIDDEN, MAX_SEED, SEEDS = 300, 128, 9999, 20
 with st.sidebar:
     cells = st.pills(
         "Cells",
-        ("rnn", "lstm", "gru"),
+        tuple(CELLS),
         selection_mode="multi",
-        default=("rnn", "lstm", "gru"),
+        default=tuple(CELLS),
         format_func=word,
         key="cells",
         help="Side by side on the same input, seeds and loss.",
