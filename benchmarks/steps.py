@@ -4,7 +4,7 @@ from benchmarks.peers import GATES, PEERS, difference, jax_run, make_problem
 from benchmarks.timing import interleaved, seconds
 
 SIZES = {(50, 1, 32): 20, (100, 16, 64): 5, (200, 32, 128): 1}  # (T, B, H) → calls per measurement
-ROUNDS = 25
+ROUNDS = 15
 
 
 def compile_seconds(cell: str, length: int) -> float:
