@@ -155,5 +155,11 @@ class Tab:
         """The key of the control that has the focus, and its words."""
         return self.page.evaluate(FOCUSED)
 
+    @property
+    def strip_attributes(self):
+        """The names of all attributes that any character of the strip has."""
+        names = self.page.locator(".strip i").evaluate_all("all => all.flatMap(i => i.getAttributeNames())")
+        return set(names)
+
     def slider(self, label):
         return self.page.get_by_role("slider", name=label)
