@@ -1,4 +1,4 @@
-"""Gradient clipping with PyTorch's exact arithmetic. It acts on ∂L/∂θ and never changes ∂L/∂h_t."""
+"""Gradient clipping by PyTorch's formulas. It acts on ∂L/∂θ and never changes ∂L/∂h_t."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,8 +16,8 @@ Gradients = dict[str, Array]
 class Clipped:
     """Clipped gradients, the global norm before and after, and whether clipping changed anything.
 
-    `cosine` is the cosine of the angle between the gradient before and after: 1 where the direction is kept, NaN where
-    nothing is left of it or a norm is not finite.
+    `cosine` is that of the angle between the gradient before and after: 1 where the direction is kept, NaN where a norm
+    is 0 or not finite, so that there is no direction.
     """
 
     grads: Gradients
@@ -32,30 +32,31 @@ def clip_by_norm(
 ) -> Clipped:
     """Scales all gradients by min(1, max_norm / (norm + eps)), norm being the Euclidean one over all of them together.
 
-    The arithmetic of `torch.nn.utils.clip_grad_norm_` (Pascanu et al. 2013, algorithm 1); `eps=0` is Keras'
-    `global_clipnorm`. Raises ValueError on a norm that is not finite, unless `error_if_nonfinite` is False: then the
-    result is PyTorch's silent one, finite entries 0 and infinite entries NaN.
+    The formula of `torch.nn.utils.clip_grad_norm_` (Pascanu et al. 2013, algorithm 1); `eps=0` is Keras'
+    `global_clipnorm`, `max_norm=inf` only measures. Raises ValueError on a norm that is not finite, unless
+    `error_if_nonfinite` is False: then the result is PyTorch's silent one: an infinite norm turns finite entries into 0
+    and infinite ones into NaN, a NaN norm turns all entries into NaN.
     """
-    check_number("max_norm", max_norm, 0.0, np.finfo(float).max)
+    check_number("max_norm", max_norm, 0.0, np.inf)
     check_number("eps", eps, 0.0, np.finfo(float).max)
     before = as_gradients(grads)
     norm = global_norm(before)
     if error_if_nonfinite and not np.isfinite(norm):
         raise ValueError(
-            f"grads must have a finite norm, got {norm}: clipping would turn finite entries into 0 and infinite ones "
-            "into NaN, as PyTorch does; error_if_nonfinite=False asks for that"
+            f"grads must have a finite norm, got {norm}: as in PyTorch, an infinite norm would turn finite entries into 0 "
+            "and infinite ones into NaN, a NaN norm all entries into NaN; error_if_nonfinite=False asks for that"
         )
     with np.errstate(all="ignore"):
         coefficient = 1.0 if norm + eps == 0.0 else np.minimum(1.0, max_norm / (norm + eps))
         after = {name: grad * coefficient for name, grad in before.items()}
-    return clipped(before, after)
+    return compared(before, after)
 
 
 def clip_by_value(grads: Mapping[str, ArrayLike], limit: float) -> Clipped:
     """Limits every entry to [−limit, limit], as `torch.nn.utils.clip_grad_value_`; this turns the direction."""
     check_number("limit", limit, 0.0, np.finfo(float).max)
     before = as_gradients(grads)
-    return clipped(before, {name: np.clip(grad, -limit, limit) for name, grad in before.items()})
+    return compared(before, {name: np.clip(grad, -limit, limit) for name, grad in before.items()})
 
 
 def as_gradients(grads: Mapping[str, ArrayLike]) -> Gradients:
@@ -75,10 +76,12 @@ def global_norm(grads: Mapping[str, Array]) -> float:
         return largest * float(np.linalg.norm(flat / largest))
 
 
-def clipped(before: Gradients, after: Gradients) -> Clipped:
+def compared(before: Gradients, after: Gradients) -> Clipped:
+    """The clipped gradients with their norms and the angle that clipping has turned them by."""
     norm_before, norm_after = global_norm(before), global_norm(after)
-    with np.errstate(all="ignore"):
-        dots = sum(np.vdot(before[k] / norm_before, after[k] / norm_after) for k in before)
-    changed = any(not np.array_equal(before[k], after[k]) for k in before)
-    cosine = 1.0 if not changed else float(np.clip(dots, -1.0, 1.0))
-    return Clipped(after, norm_before, norm_after, changed, cosine)
+    changed = any(not np.array_equal(before[name], after[name], equal_nan=True) for name in before)
+    cosine = np.nan
+    if 0.0 < norm_before < np.inf and 0.0 < norm_after < np.inf:
+        with np.errstate(under="ignore"):
+            cosine = sum(float(np.vdot(before[name] / norm_before, after[name] / norm_after)) for name in before)
+    return Clipped(after, norm_before, norm_after, changed, min(cosine, 1.0))

@@ -8,7 +8,17 @@ from gradflow.activations import ACTIVATIONS, Array
 from gradflow.cells import CELLS, GRU, Cell
 from gradflow.cells.gru import RESETS, UPDATES
 from gradflow.checks import check_choice, check_number, shown
-from gradflow.losses import LOSSES, REDUCTIONS, SEQUENCE_TYPES, Reading, Readout, make_readout
+from gradflow.losses import (
+    LOSSES,
+    REDUCTIONS,
+    SEQUENCE_TYPES,
+    Reading,
+    Readout,
+    make_readout,
+    silenced,
+    step_weights,
+    steps_read,
+)
 from gradflow.parameters import Params
 from gradflow.sequences import INPUTS, MAX_TEXT, Sequences, check_text, read_input
 from gradflow.unroll import Flow, backward, check_memory, forward
@@ -112,7 +122,7 @@ class Experiment:
     chrono: bool = knob(
         False,
         "Chrono biases",
-        "Draws the memory biases as ln U[1, T − 1], so that memories last from 1 to T steps (Tallec & Ollivier 2018).",
+        "Draws the memory biases as ln U[1, T − 1], so that memories last from 2 to T steps (Tallec & Ollivier 2018).",
     )
     init: str = knob(
         "gaussian",
@@ -199,19 +209,22 @@ def build_cell(exp: Experiment, cell: str | None = None) -> Cell:
 def build(exp: Experiment) -> Network:
     """Draws the experiment's network, reads its input and places its loss."""
     cell = build_cell(exp)
-    whole = read_sequences(exp)
-    sequences, readout = make_readout(exp.loss, exp.sequence_type, exp.reduction, whole, exp.hidden, exp.seed)
+    sequences = read_sequences(exp)
+    has_input, has_loss = steps_read(exp.sequence_type, sequences.present())
+    sequences = silenced(sequences, has_input)
+    weight = step_weights(has_loss, exp.reduction)
+    readout = make_readout(exp.loss, weight, sequences, exp.hidden, exp.seed)
     steps, batch, inputs = sequences.x.shape
     check_memory(cell, steps, batch, exp.hidden, inputs)
     params = draw_params(
         cell,
-        sequences.x,
+        inputs,
         exp.hidden,
         exp.init,
         exp.spectral_radius if exp.rescale else None,
-        exp.input_scale,
+        exp.input_scale / sequences.rms,
         exp.forget_bias if cell.has_c else exp.update_bias,
-        exp.chrono,
+        steps if exp.chrono else None,
         exp.seed,
     )
     return Network(cell, params, sequences, readout)

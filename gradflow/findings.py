@@ -16,36 +16,43 @@ SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 def number(value: float) -> str:
     """A number to two digits as one would say it: 0.79, 3.7, 1.2e-38 as 1.2·10⁻³⁸."""
+    if math.isnan(value):
+        raise ValueError("value must be a number, got nan")
     if value == 0.0:
         return "0"
-    if not math.isfinite(value):
+    if math.isinf(value):
         return "∞"
-    return power_of_ten(math.log10(value)) if not 0.01 <= abs(value) < 1e4 else significant(value)
+    return significant(value) if 0.01 <= abs(value) < 1e4 else power_of_ten(math.log10(value))
 
 
 def significant(value: float) -> str:
-    """Two significant digits, three just below 1, no trailing exponent."""
+    """Two significant digits, three just below 1, no exponent."""
     if 0.9 <= value < 1.0:
         return f"{value:.3f}"
-    digits = max(0, 1 - math.floor(math.log10(abs(value))))
+    digits = max(0, 1 - math.floor(math.log10(abs(float(f"{value:.1e}")))))
     return f"{value:.{digits}f}"
 
 
 def power_of_ten(log10: float) -> str:
-    """10^log10 to two digits for any size: 3·10⁻¹², 10⁻¹²; exactly zero for −inf."""
+    """10^log10 to two digits for any size: 3.1·10⁻¹², 10⁻¹²; "exactly 0" for −inf."""
     if log10 == -math.inf:
         return "exactly 0"
     if -2.0 <= log10 < 4.0:
         return significant(10.0**log10)
     exponent = math.floor(log10)
-    mantissa = round(10.0 ** (log10 - exponent))
-    if mantissa == 10:
-        mantissa, exponent = 1, exponent + 1
-    return f"{'' if mantissa == 1 else f'{mantissa}·'}10{str(exponent).translate(SUPERSCRIPTS)}"
+    mantissa = f"{10.0 ** (log10 - exponent):.1f}"
+    if mantissa == "10.0":
+        mantissa, exponent = "1.0", exponent + 1
+    return f"{'' if mantissa == '1.0' else mantissa + '·'}10{str(exponent).translate(SUPERSCRIPTS)}"
 
 
 def steps(count: float) -> str:
-    return f"{number(count)} step{'' if number(count) == '1' else 's'}"
+    return f"{number(count)} steps"
+
+
+def arrival(s: Summary) -> str:
+    """What share of the gradient at the last step the first step gets: the per-step factor to the power T."""
+    return power_of_ten(s.log10_factor * s.length)
 
 
 def verdict_sentence(s: Summary) -> str:
@@ -53,7 +60,7 @@ def verdict_sentence(s: Summary) -> str:
     if s.verdict == "overflow":
         return f"has no gradient: its state leaves float64's range at step {min(s.overflow_steps)}"
     if s.log10_factor == -math.inf:
-        return "loses it all: exactly zero reaches the first step"
+        return "loses it all: in at least half of the runs exactly zero reaches the first step"
     if s.verdict == "exploding":
         doubling = math.log10(2.0) / s.log10_factor
         return f"multiplies the gradient by {number(s.per_step_factor)} per step: it doubles every {steps(doubling)}"
@@ -68,6 +75,9 @@ def title(summaries: Mapping[str, Summary]) -> str:
     if not order:
         return "Choose at least one cell"
     worst, best = order[0], order[-1]
+    if worst.middle.size and worst.sequence_type != "many-to-one":
+        shares = [f"{arrival(s)} in the {NAMES[s.cell]}" for s in summaries.values()]
+        return f"Fed by losses at many steps, the total at h₀ is of that at h_T: {', '.join(shares)}"
     if len(order) == 1 or not worst.middle.size or best.verdict == "exploding":
         told = best if worst.middle.size else worst
         return f"{NAMES[told.cell]} {verdict_sentence(told)}"
@@ -84,20 +94,18 @@ def title(summaries: Mapping[str, Summary]) -> str:
     return f"{NAMES[best.cell]} {verdict_sentence(best)}; {NAMES[worst.cell]} {verdict_sentence(worst)}"
 
 
-def arrival(s: Summary) -> str:
-    """How much of the gradient at the last step arrives at the first."""
-    return power_of_ten(float(s.middle[0] - s.middle[-1]))
-
-
 UNITS = (
     "One sequence, one seed: bright units still hear the loss, dark ones no longer do, blank is exactly zero. "
-    "Horizontal stripes that stay bright are units whose memory gate is open."
+    "In the GRU, rows that stay bright are the units whose update gate keeps them; "
+    "the LSTM's units keep theirs in c_t, which this map of ∂L/∂h_t does not show."
 )
 
 
 def words(exp: Experiment, summaries: Mapping[str, Summary], seeds: int) -> str:
     """The sentences beside the curves: what one sees, why, what to try; then what the picture must not hide."""
-    text = [SEEN[exp.sequence_type], WHY, TRY]
+    text = [SEEN[exp.sequence_type], WHY]
+    if exp.rescale and not exp.chrono:
+        text.append("Try a spectral radius of 1.5, then a forget-gate bias of 4.")
     text += [note(s) for s in summaries.values() if note(s)]
     length = max((s.length for s in summaries.values()), default=0)
     if exp.input == "text" and length < len(characters(exp.text)) - 1:
@@ -114,7 +122,7 @@ def words(exp: Experiment, summaries: Mapping[str, Summary], seeds: int) -> str:
 SEEN = {
     "many-to-one": "The loss sits at the last step; the curve is how much of its gradient is still felt at each earlier one.",
     "many-to-many": (
-        "Every step has a loss of its own, so the curve stays level even where no gradient travels far; "
+        "Every step has a loss of its own, so the curve need not fall even where no gradient travels far; "
         "choose many-to-one to see how far it travels."
     ),
     "one-to-many": (
@@ -123,7 +131,6 @@ SEEN = {
     "encoder-decoder": "The losses sit in the second half; only what crosses the middle can teach the first half anything.",
 }
 WHY = "Each step back multiplies by its Jacobian: in the RNN W_hhᵀ diag(φ′); in LSTM and GRU a gate adds a path of its own."
-TRY = "Try a spectral radius of 1.5, then a forget-gate bias of 4."
 
 
 def note(s: Summary) -> str:
@@ -136,5 +143,5 @@ def note(s: Summary) -> str:
         )
     if s.middle.size and math.isinf(float(s.middle[0])):
         last = max(t for t, value in enumerate(s.middle) if math.isinf(float(value)))
-        notes.append(f"up to step {last} the gradient is exactly zero, which is not the same as small")
+        notes.append(f"up to step {last} the gradient of at least half of the runs is exactly zero, which is not small")
     return f"{NAMES[s.cell]}: {'; '.join(notes)}." if notes else ""

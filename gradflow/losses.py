@@ -1,6 +1,6 @@
 """Where a sequence's loss is read, what is read there, and the direct derivative that starts the backward pass."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -94,23 +94,22 @@ def squared_error(y: Array, targets: Array) -> tuple[Array, Array]:
     return 0.5 * (error * error).mean(-1), error / y.shape[-1]
 
 
-def make_readout(
-    kind: str, sequence_type: str, reduction: str, sequences: Sequences, hidden: int, seed: int
-) -> tuple[Sequences, Readout]:
-    """The readout for one of SEQUENCE_TYPES, and the sequences with the input that this type leaves."""
-    has_input, has_loss = steps_read(sequence_type, sequences.present())
-    weight = has_loss / (has_loss.sum(0) if reduction == "mean" else 1.0)
-    left = Sequences(
-        np.where(has_input[..., None], sequences.x, 0.0),
-        sequences.targets,
-        sequences.mask,
-        sequences.steps,
-        sequences.symbols,
-    )
+def step_weights(has_loss: NDArray[np.bool_], reduction: str) -> Array:
+    """How much every step's loss counts, (T, B), for one of REDUCTIONS."""
+    return has_loss / (has_loss.sum(0) if reduction == "mean" else 1.0)
+
+
+def silenced(sequences: Sequences, has_input: NDArray[np.bool_]) -> Sequences:
+    """The sequences with zeros where there is no input, (T, B)."""
+    return replace(sequences, x=np.where(has_input[..., None], sequences.x, 0.0))
+
+
+def make_readout(kind: str, weight: Array, sequences: Sequences, hidden: int, seed: int) -> Readout:
+    """Draws the readout for one of LOSSES."""
     rng = generator(seed, "readout")
     if kind == "probe":
         w = rng.normal(size=hidden)
-        return left, Readout(kind, {"weight_probe": w / np.linalg.norm(w)}, weight, left)
+        return Readout(kind, {"weight_probe": w / np.linalg.norm(w)}, weight, sequences)
     outputs = len(sequences.symbols) or sequences.x.shape[-1]
     params = {"weight_hy": rng.normal(size=(outputs, hidden)) / np.sqrt(hidden), "bias_hy": np.zeros(outputs)}
-    return left, Readout(kind, params, weight, left)
+    return Readout(kind, params, weight, sequences)

@@ -35,6 +35,7 @@ class Sequences:
     mask: NDArray[np.bool_] | None
     steps: tuple[tuple[str, ...], ...]
     symbols: tuple[str, ...] = ()
+    rms: float = 1.0  # √E‖x_t‖² of this kind of input, where there is one
 
     def present(self) -> NDArray[np.bool_]:
         """(T, B), True where a sequence has that step."""
@@ -134,7 +135,7 @@ def noise(length: int, batch: int, seed: int) -> Sequences:
     """Independent standard normal inputs of dimension 8."""
     draws = [generator(seed, "input", b).normal(size=(length + 1, NOISE_INPUTS)) for b in range(batch)]
     x = np.stack(draws, axis=1)
-    return Sequences(x[:-1], x[1:], None, numbered(length, batch))
+    return Sequences(x[:-1], x[1:], None, numbered(length, batch), rms=NOISE_INPUTS**0.5)
 
 
 def impulse(length: int, batch: int) -> Sequences:

@@ -8,7 +8,7 @@ import numpy as np
 
 from gradflow.activations import Array
 from gradflow.checks import check_choice
-from gradflow.experiment import Experiment, read_sequences, run
+from gradflow.experiment import Experiment, build_cell, read_sequences, run
 from gradflow.measures import band, half_life, log10_factor, verdict
 from gradflow.sweeps import sweep
 from gradflow.unroll import ForwardOverflow
@@ -38,6 +38,8 @@ class Summary:
     log10_factor: float
     units: Array
     overflow_steps: tuple[int, ...]
+    quantity: str = "dL/dh"
+    sequence_type: str = "many-to-one"
 
     @property
     def length(self) -> int:
@@ -72,16 +74,29 @@ def summarise(
 
 def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Summary | None:
     """One cell's summary, or None where it does not have the quantity."""
+    if quantity == "dL/dc" and not build_cell(exp).has_c:
+        return None
     sw = sweep(exp, "seed", seeds)
     norm = {"dL/dh": sw.log10_norm, "dL/dc": sw.log10_norm_c, "joint": sw.log10_norm_joint}[quantity]
-    if norm is None:
-        return None
+    assert norm is not None
     names = read_sequences(exp).steps
     steps = max(names, key=len)
     overflow_steps = tuple(int(step) for step in sw.overflow_step if step)
     if len(overflow_steps) == len(seeds):
         nothing = np.empty(0)
-        return Summary(exp.cell, steps, len(seeds), nothing, nothing, nothing, np.nan, nothing, overflow_steps)
+        return Summary(
+            exp.cell,
+            steps,
+            len(seeds),
+            nothing,
+            nothing,
+            nothing,
+            np.nan,
+            nothing,
+            overflow_steps,
+            quantity,
+            exp.sequence_type,
+        )
     low, middle, high = band(norm)
     factors = log10_factor(norm[sw.overflow_step == 0], [len(own) for own in names])
     factor = float(np.quantile(factors, 0.5, method="inverted_cdf"))
@@ -89,7 +104,19 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
         units = run(replace(exp, seed=seeds[0])).log10_abs_h[:, 0]
     except ForwardOverflow:
         units = np.empty(0)
-    return Summary(exp.cell, steps, len(seeds), low, middle, high, factor, units, overflow_steps)
+    return Summary(
+        exp.cell,
+        steps,
+        len(seeds),
+        low,
+        middle,
+        high,
+        factor,
+        units,
+        overflow_steps,
+        quantity,
+        exp.sequence_type,
+    )
 
 
 def summaries_frame(summaries: Mapping[str, Summary]) -> "pd.DataFrame":
@@ -100,6 +127,7 @@ def summaries_frame(summaries: Mapping[str, Summary]) -> "pd.DataFrame":
         pd.DataFrame(
             {
                 "cell": s.cell,
+                "quantity": s.quantity,
                 "step": np.arange(s.length + 1),
                 "input": ["", *s.steps],
                 "log10_low": s.low,

@@ -1,7 +1,7 @@
 """Drawing a network: initialisers, rescaling to a spectral radius, memory biases, and PyTorch's state dicts.
 
 Everything is drawn from `numpy.random.Generator`s that depend on the seed alone, one stream each for W_hh, W_ih, biases,
-input and readout: what one knob changes leaves all other numbers as they were.
+input and readout: a knob that belongs to one of them leaves the others' random numbers as they were.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gradflow.activations import Array
-from gradflow.cells import Cell, as_cell
+from gradflow.cells import CELLS, Cell, as_cell
 from gradflow.checks import as_numbers, shown, square_matrix
 from gradflow.parameters import NAMES, Params, check_params
 
@@ -78,26 +78,26 @@ def drawn_radii(init: str, gates: int, hidden: int, seed: int) -> tuple[float, .
 @np.errstate(under="ignore")
 def draw_params(
     cell: Cell,
-    x: Array,
+    inputs: int,
     hidden: int,
     init: str,
     rescale_to: float | None,
     input_scale: float,
     memory_bias: float,
-    chrono: bool,
+    chrono_steps: int | None,
     seed: int,
 ) -> Params:
     """A network's parameters in PyTorch's layout.
 
     Every gate's block of W_hh is drawn on its own and rescaled to the spectral radius `rescale_to` unless that is None.
-    W_ih is Gaussian, of such a size that W_ih x adds the standard deviation `input_scale` to a unit. Biases are zero but
-    for the memory gate's; PyTorch's start draws W_ih and all biases from its own U(−1/√H, 1/√H). With `chrono` the memory
+    W_ih ~ N(0, input_scale²), so that an input of norm 1 adds that standard deviation to a unit. Biases are zero but
+    for the memory gate's; PyTorch's start draws W_ih and all other biases from its own U(−1/√H, 1/√H). With `chrono` the memory
     gate's bias is ln U[1, T − 1] (Tallec & Ollivier 2018, eq. 16), negated where a high gate overwrites, and the LSTM's
     input gate has its negative.
     """
     w_hh = recurrent_weights(init, len(cell.gates), hidden, seed, rescale_to)
-    w_ih = input_weights(init, len(cell.gates), hidden, seed, x, input_scale)
-    b_ih, b_hh = biases(cell, init, hidden, seed, memory_bias, len(x) if chrono else None)
+    w_ih = input_weights(init, len(cell.gates), hidden, seed, inputs, input_scale)
+    b_ih, b_hh = biases(cell, init, hidden, seed, memory_bias, chrono_steps)
     arrays = (w_ih, w_hh.reshape(-1, hidden), b_ih.reshape(-1), b_hh.reshape(-1))
     return dict(zip(NAMES, arrays, strict=True))
 
@@ -106,18 +106,16 @@ def recurrent_weights(init: str, gates: int, hidden: int, seed: int, rescale_to:
     """W_hh, (gates, H, H), every block rescaled to the spectral radius unless that is None."""
     blocks = drawn_blocks(init, gates, hidden, seed)
     if rescale_to is None:
-        return blocks
+        return blocks.copy()
     return blocks * (rescale_to / np.array(drawn_radii(init, gates, hidden, seed)))[:, None, None]
 
 
-def input_weights(init: str, gates: int, hidden: int, seed: int, x: Array, scale: float) -> Array:
+def input_weights(init: str, gates: int, hidden: int, seed: int, inputs: int, scale: float) -> Array:
     """W_ih, (gates·H, D)."""
-    rng, shape = generator(seed, "w_ih"), (gates * hidden, x.shape[-1])
+    rng, shape = generator(seed, "w_ih"), (gates * hidden, inputs)
     if init == "pytorch":
         return rng.uniform(-1.0, 1.0, shape) / np.sqrt(hidden)
-    squares = np.square(x).sum(-1)
-    rms = np.sqrt(squares[squares > 0.0].mean()) if squares.any() else 1.0
-    return rng.normal(size=shape) * (scale / rms)
+    return rng.normal(size=shape) * scale
 
 
 def biases(
@@ -140,20 +138,22 @@ def biases(
 
 
 def from_torch(state_dict: Mapping[str, Any], cell: str | Cell | None = None) -> Params:
-    """The parameters of a single-layer `nn.RNN`, `nn.LSTM` or `nn.GRU` from its state dict, arrays or tensors.
+    """The parameters of a single-layer `nn.RNN`, `nn.LSTM` or `nn.GRU` (or their `…Cell`) from its state dict.
 
-    Keys are weight_ih_l0 (G·H, D), weight_hh_l0 (G·H, H), bias_ih_l0 and bias_hh_l0 (G·H). The cell is read off
+    Keys are weight_ih_l0 (G·H, D), weight_hh_l0 (G·H, H), bias_ih_l0 and bias_hh_l0 (G·H), or these without the _l0 of
+    a cell's; values are arrays or tensors of any float type on any device. The cell is read off
     G = rows of W_hh / H: 1 RNN, 4 LSTM, 3 GRU; name `cell` to have it held to that. PyTorch is not imported.
     Raises ValueError on a missing, extra or misshapen key and on numbers that are not finite.
     """
     if not isinstance(state_dict, Mapping):
         raise ValueError(f"state_dict must map names to arrays, got {shown(state_dict)}")
-    arrays = {str(name): to_array(str(name), value) for name, value in state_dict.items()}
+    of_cell = {name.removesuffix("_l0"): name for name in NAMES}
+    arrays = {of_cell.get(str(name), str(name)): to_array(str(name), value) for name, value in state_dict.items()}
     if cell is None:
         shape = arrays["weight_hh_l0"].shape if "weight_hh_l0" in arrays else ()
         gates = shape[0] / shape[1] if len(shape) == 2 and shape[1] else 1
-        cell = {1: "rnn", 4: "lstm", 3: "gru"}.get(gates, "")
-        if not cell:
+        cell = {len(make().gates): name for name, make in CELLS.items()}.get(gates)
+        if cell is None:
             raise ValueError(
                 f"state_dict['weight_hh_l0'] must have shape (H, H) for RNN, (4·H, H) for LSTM or (3·H, H) for GRU, "
                 f"got {shape}"
@@ -163,6 +163,6 @@ def from_torch(state_dict: Mapping[str, Any], cell: str | Cell | None = None) ->
 
 def to_array(name: str, value: Any) -> Array:
     """A float64 copy of an array or a tensor, wherever the tensor lives."""
-    for method in ("detach", "cpu", "numpy"):
+    for method in ("detach", "cpu", "double", "numpy"):
         value = getattr(value, method)() if hasattr(value, method) else value
     return np.array(as_numbers(f"state_dict[{name!r}]", value))

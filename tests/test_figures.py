@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import plotly.graph_objects as go
@@ -111,7 +112,7 @@ def test_every_cell_has_its_colour_and_its_dash():
 
 def test_the_axes_say_quantity_and_direction():
     for quantity, symbol in {"dL/dh": "∂L/∂h", "dL/dc": "∂L/∂c", "joint": "∂L/∂(h"}.items():
-        layout = flow_curves(by_cell(STABLE), quantity).layout
+        layout = flow_curves(by_cell(replace(STABLE, quantity=quantity))).layout
         assert symbol in layout.yaxis.title.text
         assert "loss" in layout.xaxis.title.text
         assert "back" in layout.xaxis.title.text

@@ -32,7 +32,7 @@ def test_a_mean_is_the_sum_over_the_steps_read(kind, loss):
     count = (total.direct[1:] != 0).any(-1).sum(0)
     assert count.tolist() == {"many-to-one": [1, 1], "encoder-decoder": [3, 3]}.get(kind, [7, 7])
     np.testing.assert_allclose(total.loss, count * mean.loss, rtol=1e-13)
-    np.testing.assert_allclose(total.grad_h, count[:, None] * mean.grad_h, rtol=1e-13)
+    np.testing.assert_allclose(total.grad_h, count[:, None] * mean.grad_h, rtol=1e-13, atol=1e-15)
 
 
 def test_the_probe_is_a_unit_vector_and_the_loss_its_product():

@@ -157,7 +157,7 @@ def test_mean_field_in_closed_forms():
 
 
 @given(
-    st.just(0.0) | st.floats(0.01, 100.0), st.just(0.0) | st.floats(0.01, 100.0), st.sampled_from(["tanh", "sigmoid"])
+    st.just(0.0) | st.floats(0.01, 50.0), st.just(0.0) | st.floats(0.01, 2500.0), st.sampled_from(["tanh", "sigmoid"])
 )
 def test_any_mean_field_is_a_fixed_point(sigma_w, s2, activation):
     field = gf.mean_field(sigma_w, s2, activation)
@@ -167,6 +167,18 @@ def test_any_mean_field_is_a_fixed_point(sigma_w, s2, activation):
     phi = np.tanh(a) if activation == "tanh" else 0.5 + 0.5 * np.tanh(a / 2)
     assert (sigma_w**2 * density @ phi**2) / density.sum() + s2 == pytest.approx(field.q, rel=1e-8, abs=1e-11)
     assert 0.0 <= field.chi <= (sigma_w * (1 if activation == "tanh" else 0.25)) ** 2 * (1 + 1e-12)
+
+
+def test_mean_field_at_its_largest_is_still_resolved():
+    # q large: χ → σ_w² ∫ sech⁴(a) da / √(2πq) = 4σ_w² / (3√(2πq)), up to O(1/q)
+    field = gf.mean_field(50.0, 2500.0)
+    assert field.chi == pytest.approx(4 * 50.0**2 / (3 * np.sqrt(2 * np.pi * field.q)), rel=1e-3)
+
+
+def test_relu_without_a_stationary_state_still_has_its_slope():
+    field = gf.mean_field(2.0, 0.5, "relu")
+    assert field.q == np.inf
+    assert field.chi == pytest.approx(2.0)
 
 
 def test_orthogonal_gain_keeps_every_singular_value():
@@ -232,7 +244,7 @@ def test_lyapunov_exponents_of_a_quiet_network_are_the_eigenvalues():
         (lambda: gf.mean_field(-1.0, 0.5), r"sigma_w must be in \[0, .*got -1.0"),
         (lambda: gf.mean_field(1.0, np.nan), "input_variance must be in .*got nan"),
         (lambda: gf.mean_field(1.0, 0.5, "elu"), "activation must be one of .*got 'elu'"),
-        (lambda: gf.mean_field(1.5, 0.5, "relu"), r"sigma_w must be in \[0, √2\) for relu.*got 1.5"),
+        (lambda: gf.mean_field(51.0, 0.5), r"sigma_w must be in \[0, 50\], got 51.0"),
         (lambda: gf.lyapunov_exponents(np.eye(2), steps=0), "steps must be a whole number in .*got 0"),
         (lambda: gf.lyapunov_exponents(np.eye(2), burn_in=-1), "burn_in must be a whole number in .*got -1"),
         (lambda: gf.lyapunov_exponents(np.eye(2), count=3), r"count must be a whole number in \[1, 2\], got 3"),

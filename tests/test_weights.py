@@ -204,5 +204,5 @@ def test_from_torch_refuses(state_dict, told):
 
 def test_drawing_leaves_silent_input_alone():
     """No input at all: W_ih is drawn nevertheless, and nothing divides by zero."""
-    params = draw_params(gf.RNN(), np.zeros((5, 2, 3)), 4, "gaussian", 1.0, 0.5, 0.0, False, 0)
+    params = draw_params(gf.RNN(), 3, 4, "gaussian", 1.0, 0.5, 0.0, None, 0)
     assert np.isfinite(params["weight_ih_l0"]).all()

@@ -21,7 +21,7 @@ from gradflow.findings import NAMES, power_of_ten
 from gradflow.summary import QUANTITIES, Summary
 
 
-def flow_curves(summaries: Mapping[str, Summary], quantity: str = "dL/dh", height: int = 340) -> go.Figure:
+def flow_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Figure:
     """‖∂L/∂h_t‖ over time on a log axis, the median as a line and 10–90 % as a band, one colour per cell.
 
     The reader should conclude how fast the gradient fades on its way back, and which cell carries it furthest. Exact
@@ -47,9 +47,11 @@ def flow_curves(summaries: Mapping[str, Summary], quantity: str = "dL/dh", heigh
             customdata=[[power_of_ten(v), label] for v, label in zip(s.middle, ["h₀", *s.steps], strict=True)],
             hovertemplate="%{customdata[0]} at step %{x} “%{customdata[1]}”",
         )
+    symbols = " and ".join(f"‖{subscripted(QUANTITIES[q])}‖" for q in dict.fromkeys(s.quantity for s in drawn))
     length = max((s.length for s in drawn), default=1)
     figure.add_hline(y=0.0, line={"color": REFERENCE, "width": 1.5})
-    figure.add_annotation(text="1: unchanged", **at_line(length, 0.0))
+    starts_at_1 = all(abs(s.middle[-1]) < 0.01 for s in drawn)
+    figure.add_annotation(text="1: unchanged" if starts_at_1 else "1", **at_line(length, 0.0))
     if low < FLOAT32_SMALLEST:
         figure.add_hline(y=FLOAT32_SMALLEST, line={"color": REFERENCE, "width": 1.5, "dash": "dash"})
         text = "1.2·10⁻³⁸: where float32 training stops seeing it"
@@ -58,7 +60,9 @@ def flow_curves(summaries: Mapping[str, Summary], quantity: str = "dL/dh", heigh
         title=TIME_AXIS, range=[-0.5, length + 0.5], showgrid=False, zeroline=False, dtick=1 if length < 12 else None
     )
     figure.update_yaxes(
-        title=f"‖{subscripted(QUANTITIES[quantity])}‖", zeroline=False, **log_ticks(low - room, high + 2.0 * room)
+        title=symbols,
+        zeroline=False,
+        **log_ticks(low - room, high + 2.0 * room),
     )
     return styled(figure, height)
 

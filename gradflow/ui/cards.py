@@ -17,10 +17,13 @@ def cards_html(summaries: Mapping[str, Summary]) -> str:
 def card(s: Summary) -> str:
     if not s.middle.size:
         facts = f"state leaves float64's range at step {min(s.overflow_steps)}"
+    elif s.sequence_type != "many-to-one":
+        facts = f"the total at h₀ is {arrival(s)} of that at h_T"
     elif math.isinf(s.log10_factor):
         facts = "exactly 0 arrives"
     else:
         life = f"half-life {steps(s.half_life)}" if math.isfinite(s.half_life) else "it does not shrink"
         facts = f"<span>{number(s.per_step_factor)} per step</span> · <span>{life}</span> · <span>{arrival(s)} arrives</span>"
+    verdict = s.verdict if s.sequence_type == "many-to-one" or not s.middle.size else "fed by many losses"
     colour = CELL_COLOURS[s.cell]
-    return f'<div style="border-color:{colour}"><b>{escape(NAMES[s.cell])}: {s.verdict}</b><br>{facts}</div>'
+    return f'<div style="border-color:{colour}"><b>{escape(NAMES[s.cell])}: {verdict}</b><br>{facts}</div>'

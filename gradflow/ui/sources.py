@@ -14,6 +14,12 @@ def show_equations(cells: Iterable[Cell]) -> None:
         cells = list(cells)
         if not cells:
             return
-        for tab, cell in zip(st.tabs([type(cell).__name__ for cell in cells]), cells, strict=True):
+        for tab, cell in zip(st.tabs([cell.title for cell in cells]), cells, strict=True):
             with tab:
-                st.code(inspect.getsource(type(cell)))
+                st.code(source(cell))
+
+
+def source(cell: Cell) -> str:
+    """The source of the cell's class, after that of any cell it builds on."""
+    classes = [c for c in reversed(type(cell).__mro__) if issubclass(c, Cell) and c is not Cell]
+    return "\n\n".join(inspect.getsource(c) for c in classes)

@@ -6,6 +6,7 @@ from html import escape
 
 import numpy as np
 
+from gradflow.activations import Array
 from gradflow.figures.theme import CELL_COLOURS, EXPLODING, MARGIN, VANISHING, translucent
 from gradflow.findings import NAMES, power_of_ten
 from gradflow.summary import Summary
@@ -14,23 +15,29 @@ ALIGNED = 140  # steps: beyond this a column under the curves is too narrow for 
 
 
 def strip_html(summaries: Mapping[str, Summary], is_text: bool) -> str:
-    """HTML of one row per cell, one column per step; cool where less arrives than there is at 1, warm where more."""
+    """HTML of one row per cell, one column per step; cool where less arrives than at the last step, warm where more."""
     drawn = [s for s in summaries.values() if s.middle.size]
     reach = colour_reach(drawn)
     rows = "".join(row(s, is_text, reach) for s in drawn)
     ramp = (
         f'<span class="ramp" style="background:linear-gradient(to right,{VANISHING},transparent,{EXPLODING})"></span>'
     )
-    scale = f'<div class="scale">{power_of_ten(-reach)} {ramp} {power_of_ten(reach)}, no colour = 1: unchanged</div>'
+    ends = f"{power_of_ten(-reach)} {ramp} {power_of_ten(reach)}"
+    scale = f'<div class="scale">{ends} of what the last step gets; no colour: unchanged</div>'
     return f'<div class="strip" style="--left:{MARGIN["l"]}px;--right:{MARGIN["r"]}px">{rows}{scale}</div>'
 
 
 def colour_reach(drawn: list[Summary]) -> float:
     """How many decades from 1 the colours reach: as far as the medians, rounded up to rest while they move a little."""
-    values = np.concatenate([s.middle[np.isfinite(s.middle)] for s in drawn] or [np.zeros(1)])
+    values = np.concatenate([relative(s)[np.isfinite(relative(s))] for s in drawn] or [np.zeros(1)])
     furthest = float(np.abs(values).max(initial=1.0))
     unit = 10 ** max(0, math.floor(math.log10(furthest)))
     return unit * math.ceil(furthest / unit)
+
+
+def relative(s: Summary) -> Array:
+    """The median curve against its last step; where nothing arrives there, as it is."""
+    return s.middle - s.middle[-1] if np.isfinite(s.middle[-1]) else s.middle
 
 
 def row(s: Summary, is_text: bool, reach: float) -> str:
@@ -38,11 +45,11 @@ def row(s: Summary, is_text: bool, reach: float) -> str:
     cells = "".join(
         f'<i style="{colour(value, reach)}" title="step {t}, “{escape(name)}”: {power_of_ten(value)}"'
         f"{'' if is_text else ' class=blank'}>{escape(name) if is_text else ''}</i>"
-        for t, (name, value) in enumerate(zip(s.steps, s.middle[1:].tolist(), strict=True), start=1)
+        for t, (name, value) in enumerate(zip(s.steps, relative(s)[1:].tolist(), strict=True), start=1)
     )
     h0 = '<i class="h0"></i>' if aligned else ""  # the curves begin with h₀, which has no character
     name = f'<span class="name" style="color:{CELL_COLOURS[s.cell]}">{NAMES[s.cell]}</span>'
-    said = f"{power_of_ten(float(s.middle[-1]))} at the last step, {power_of_ten(float(s.middle[1]))} at the first"
+    said = f"{power_of_ten(float(relative(s)[1]))} of the last step's gradient at the first"
     kind = "cells" if aligned else "cells long"
     cells = f'<div class="{kind}" style="--steps:{s.length}" role="img" aria-label="{said}">{h0}{cells}</div>'
     return f'<div class="row">{name}{cells}</div>'

@@ -84,7 +84,7 @@ if not by_cell:
 finding = title(by_cell)
 head.header(finding, anchor=False)
 st.html(cards_html(by_cell))
-st.plotly_chart(flow_curves(by_cell, quantity), key="curves", config=CONFIG, alt=finding)
+st.plotly_chart(flow_curves(by_cell), key="curves", config=CONFIG, alt=finding)
 st.html(strip_html(by_cell, is_text=exp.input == "text"))
 st.markdown(words(exp, by_cell, SEEDS))
 
