@@ -10,6 +10,7 @@ import numpy as np
 from gradflow.cells import CELLS, GRU, LSTM, RNN, Cell
 from gradflow.clipping import Clipped, clip_by_norm, clip_by_value
 from gradflow.experiment import Experiment, Run, build, run
+from gradflow.flow import Flow, Trace
 from gradflow.measures import half_life, log10_factor, verdict
 from gradflow.spectrum import (
     MeanField,
@@ -22,7 +23,7 @@ from gradflow.spectrum import (
 )
 from gradflow.summary import Summary, summarise
 from gradflow.sweeps import Sweep, compare, sweep
-from gradflow.unroll import Flow, ForwardOverflow, Trace, backward, forward
+from gradflow.unroll import ForwardOverflow, backward, forward
 from gradflow.weights import from_torch, spectral_radius
 
 __version__ = "0.1.0"

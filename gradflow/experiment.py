@@ -8,6 +8,7 @@ from gradflow.activations import ACTIVATIONS, Array
 from gradflow.cells import CELLS, GRU, Cell
 from gradflow.cells.gru import RESETS, UPDATES
 from gradflow.checks import check_choice, check_number, shown
+from gradflow.flow import Flow
 from gradflow.losses import (
     LOSSES,
     REDUCTIONS,
@@ -21,7 +22,7 @@ from gradflow.losses import (
 )
 from gradflow.parameters import Params
 from gradflow.sequences import INPUTS, MAX_TEXT, Sequences, check_text, read_input
-from gradflow.unroll import Flow, backward, check_memory, forward
+from gradflow.unroll import backward, check_memory, forward
 from gradflow.weights import INITS, draw_params
 
 SENTENCE = "The keys to the old cabinet that my grandmother brought from the coast so long ago are on the table."

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from gradflow.activations import Array
 from gradflow.cells import Cell
-from gradflow.exponents import MAX_POWER, Exponent, log10_hypot, log10_norm, nonzero_rows, shift
+from gradflow.exponents import MAX_POWER, Exponent, log10_hypot, log10_norm, shift
 from gradflow.parameters import Params, unpack
 
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class Trace:
 
     @cached_property
     def pre_activations(self) -> Array:
-        """The pre-activations slot by slot, (slots, T, …, B, H); the slots are the cell's `input_rows`, then `state_rows`."""
+        """The pre-activations slot by slot, (slots, T, …, B, H): W_ih feeds the first `len(cell.input_rows)` slots, W_hh the
+        last `len(cell.state_rows)`."""
         return columns(self.a)
 
 
@@ -64,6 +65,7 @@ class Flow:
 
     trace: Trace
     direct: Array  # (T + 1, …, B, H), the direct derivative ∂L/∂h_t, as given
+    read: NDArray[np.bool_]  # (T + 1,), the rows in which it may be other than zero
     mantissa_h: Array  # (T + 1, …, H, B)
     mantissa_c: Array | None
     exponent: Exponent  # (T + 1, …, B)
@@ -105,8 +107,7 @@ class Flow:
     def log10_norm_direct(self) -> Array:
         """log10 of the direct derivative's norm: only the path through the readout at step t."""
         log = np.full(self.exponent.shape, -np.inf)
-        read = nonzero_rows(self.direct)
-        log[read] = log10_norm(columns(self.direct[read]), np.zeros_like(self.exponent[read]))
+        log[self.read] = log10_norm(columns(self.direct[self.read]), np.zeros_like(self.exponent[self.read]))
         return log
 
     @cached_property

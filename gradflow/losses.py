@@ -62,21 +62,33 @@ class Readout:
     weight: Array
     sequences: Sequences
 
+    @property
+    def rows(self) -> NDArray[np.bool_]:
+        """Which of the rows t = 0 … T the loss is read from, (T + 1,)."""
+        return np.concatenate([[False], self.weight.any(1)])
+
     @np.errstate(under="ignore")
-    def read(self, h: Array) -> Reading:
-        """Every sequence's loss and its direct derivative for the states h (T + 1, B, H)."""
-        direct, weight = np.zeros_like(h), self.weight[..., None]
+    def read(self, h: Array, direct: Array | None = None) -> Reading:
+        """Every sequence's loss and its direct derivative for the states h (T + 1, B, H).
+
+        `direct` is an array of zeros like h that the derivative goes into, if there is one already.
+        """
+        direct = np.zeros(h.shape, h.dtype) if direct is None else direct
+        rows = self.rows
+        seen, weight = h[rows], self.weight[rows[1:]]
         if self.kind == "probe":
             w = self.params["weight_probe"]
-            direct[1:] = weight * w
-            return Reading((self.weight * (h[1:] @ w)).sum(0), direct, {"weight_probe": (weight * h[1:]).sum((0, 1))})
+            direct[rows] = weight[..., None] * w
+            return Reading(
+                (weight * (seen @ w)).sum(0), direct, {"weight_probe": (weight[..., None] * seen).sum((0, 1))}
+            )
         w_hy = self.params["weight_hy"]
         error = cross_entropy if self.sequences.symbols else squared_error
-        per_step, dy = error(h[1:] @ w_hy.T + self.params["bias_hy"], self.sequences.targets)
-        dy = weight * dy
-        direct[1:] = dy @ w_hy
-        grads = {"weight_hy": np.tensordot(dy, h[1:], ((0, 1), (0, 1))), "bias_hy": dy.sum((0, 1))}
-        return Reading((self.weight * per_step).sum(0), direct, grads)
+        per_step, dy = error(seen @ w_hy.T + self.params["bias_hy"], self.sequences.targets[rows[1:]])
+        dy = weight[..., None] * dy
+        direct[rows] = dy @ w_hy
+        grads = {"weight_hy": np.tensordot(dy, seen, ((0, 1), (0, 1))), "bias_hy": dy.sum((0, 1))}
+        return Reading((weight * per_step).sum(0), direct, grads)
 
 
 def cross_entropy(y: Array, targets: NDArray[np.int_]) -> tuple[Array, Array]:
@@ -101,6 +113,8 @@ def step_weights(has_loss: NDArray[np.bool_], reduction: str) -> Array:
 
 def silenced(sequences: Sequences, has_input: NDArray[np.bool_]) -> Sequences:
     """The sequences with zeros where there is no input, (T, B)."""
+    if has_input[sequences.present()].all():
+        return sequences
     return replace(sequences, x=np.where(has_input[..., None], sequences.x, 0.0))
 
 

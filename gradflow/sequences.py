@@ -150,15 +150,18 @@ def numbered(length: int, batch: int) -> tuple[tuple[str, ...], ...]:
     return (tuple(str(t) for t in range(1, length + 1)),) * batch
 
 
+@lru_cache(maxsize=8)
 def read_input(kind: str, text: str, length: int, batch: int, seed: int, next_wanted: bool) -> Sequences:
-    """The sequences of one of INPUTS."""
+    """The sequences of one of INPUTS; cached, because the runs of a sweep share them, and so read-only."""
     make: dict[str, Callable[[], Sequences]] = {
         "text": lambda: typed_text(text, length, next_wanted),
         "series": lambda: measured_series(length, batch),
         "noise": lambda: noise(length, batch, seed),
         "impulse": lambda: impulse(length, batch),
     }
-    return make[kind]()
+    sequences = make[kind]()
+    sequences.x.flags.writeable = sequences.targets.flags.writeable = False
+    return sequences
 
 
 INPUTS = {

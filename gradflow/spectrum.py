@@ -9,8 +9,9 @@ from gradflow.activations import ACTIVATIONS, Array
 from gradflow.cells import Cell
 from gradflow.checks import check_choice, check_number, square_matrix
 from gradflow.exponents import LOG10_2, shift
+from gradflow.flow import Trace, repeat_sequence
 from gradflow.parameters import Params
-from gradflow.unroll import Trace, check_memory, pull_back, repeat_sequence
+from gradflow.unroll import check_memory, pull_back
 
 
 def gate_matrices(cell: Cell, params: Params) -> dict[str, Array]:
@@ -43,7 +44,8 @@ def log10_jacobian_singular_values(trace: Trace, sequence: int = 0) -> Array:
     check_memory(trace.cell, steps, hidden, hidden, trace.x.shape[-1])
     probes = np.zeros((steps + 1, hidden, hidden))
     probes[-1] = np.eye(hidden)
-    flow = pull_back(repeat_sequence(trace, sequence, hidden), probes, keep_a=False)
+    at_the_end = np.arange(steps + 1) == steps
+    flow = pull_back(repeat_sequence(trace, sequence, hidden), probes, at_the_end, keep_a=False)
     alive = flow.mantissa_h.any(-2)  # a probe that has died keeps the exponent it had
     top = np.where(alive, flow.exponent, flow.exponent.min()).max(-1, keepdims=True)
     jacobians = shift(flow.mantissa_h, flow.exponent - top)

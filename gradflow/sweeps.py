@@ -19,8 +19,9 @@ from gradflow.cells import CELLS
 from gradflow.checks import check_choice, shown
 from gradflow.experiment import KNOBS, NUMERIC, Experiment, build
 from gradflow.exponents import log10_hypot
+from gradflow.flow import Trace
 from gradflow.parameters import NAMES
-from gradflow.unroll import MAX_BYTES, Trace, first_overflow, pull_back, unroll
+from gradflow.unroll import MAX_BYTES, first_overflow, pull_back, unroll
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -164,13 +165,14 @@ def measure(experiments: list[Experiment]) -> list[Measured]:
     networks = [build(e) for e in experiments]
     first = networks[0]
     params = {name: np.stack([n.params[name] for n in networks]) for name in NAMES}
-    x = np.stack([n.sequences.x for n in networks], axis=1)
+    x = stacked_inputs([n.sequences.x for n in networks])
     mask = None if first.sequences.mask is None else first.sequences.mask[:, None]
     trace = unroll(first.cell, params, x, mask=mask)
     all_finite = first_overflow(trace) is None
     overflow = [0 if all_finite else silence_overflow(trace, s) for s in range(len(networks))]
-    readings = [n.readout.read(np.ascontiguousarray(trace.h[:, s])) for s, n in enumerate(networks)]
-    flow = pull_back(trace, np.stack([r.dL_dh for r in readings], axis=1), keep_a=False)
+    direct = np.zeros(trace.h.shape)
+    readings = [n.readout.read(trace.h[:, s], direct[:, s]) for s, n in enumerate(networks)]
+    flow = pull_back(trace, direct, first.readout.rows, keep_a=False)
     out = []
     for s, reading in enumerate(readings):
         nothing = np.nan if overflow[s] else 0.0
@@ -185,6 +187,14 @@ def measure(experiments: list[Experiment]) -> list[Measured]:
             )
         )
     return out
+
+
+def stacked_inputs(inputs: list[Array]) -> Array:
+    """x (T, S, B, D) from S of (T, B, D); nothing is copied where all are one."""
+    if all(x is inputs[0] for x in inputs):
+        steps, *rest = inputs[0].shape
+        return np.broadcast_to(inputs[0][:, None], (steps, len(inputs), *rest))
+    return np.stack(inputs, axis=1)
 
 
 def silence_overflow(trace: Trace, s: int) -> int:

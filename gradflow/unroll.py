@@ -1,7 +1,8 @@
 """The two time loops: forward makes a Trace, backward makes a Flow.
 
-All matrix work is here: one product for the inputs of the whole sequence, one W_hh product per step and direction,
-one product per parameter gradient. The cells see elementwise arithmetic only.
+All matrix work is here; the cells see elementwise arithmetic only. Forward it is one product per step, W [h; x; 1], which
+does the recurrence, the input and the biases at once; backward one product with W_hhᵀ per step. The parameters' gradients
+are ∂L/∂a ⊗ [h; x; 1], one product per block of steps (`flow.parameter_gradients`).
 """
 
 from collections.abc import Callable, Mapping
@@ -15,7 +16,7 @@ from gradflow.cells import Cell, as_cell
 from gradflow.cells.cell import Product
 from gradflow.checks import finite_array
 from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, nonzero_rows, shift, square_norm
-from gradflow.flow import Flow, Trace, columns, repeat_sequence
+from gradflow.flow import Flow, Trace, columns
 from gradflow.parameters import Params, check_params, pack
 
 MAX_BYTES = 1e9
@@ -34,7 +35,10 @@ class ForwardOverflow(OverflowError):
             f"the hidden state leaves float64's range at step {step} of {length}: "
             "a smaller spectral_radius, a shorter length or a bounded activation (tanh, sigmoid) keeps it finite"
         )
-        self.step = step
+        self.step, self.length = step, length
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.step, self.length)
 
 
 def forward(
@@ -172,7 +176,8 @@ def transposed_product(w: Array, batch: int) -> Product:
     w_t = np.ascontiguousarray(columns(w))
     if not lead:
         return lambda da: np.dot(w_t, da.reshape(rows, batch))
-    return lambda da: np.matmul(w_t, np.moveaxis(da, 0, -3).reshape(*lead, rows, batch))
+    shape, slots_last = (*lead, rows, batch), (*range(1, len(lead) + 1), 0, len(lead) + 1, len(lead) + 2)
+    return lambda da: np.matmul(w_t, da.transpose(slots_last).reshape(shape))
 
 
 def first_overflow(trace: Trace) -> int | None:
@@ -195,12 +200,13 @@ def backward(trace: Trace, dL_dh: ArrayLike) -> Flow:
     for name, array in (("the trace", trace.h), ("dL_dh", direct)):
         if np.iscomplexobj(array):
             raise ValueError(f"{name} must be real to go back, got {array.dtype}")
-    return pull_back(trace, direct)
+    return pull_back(trace, direct, nonzero_rows(direct))
 
 
-def pull_back(trace: Trace, direct: Array, keep_a: bool = True) -> Flow:
+def pull_back(trace: Trace, direct: Array, read: NDArray[np.bool_], keep_a: bool = True) -> Flow:
     """The backward loop on checked input, sweep axes allowed; without `keep_a` the parameters' gradients are not kept.
 
+    `read`, (T + 1,), says in which rows of `direct` to look.
     Steps go back in blocks small enough for the cache. At a block's start a sequence whose gradient has drifted from 1
     gets a new exponent; if a gradient leaves the mantissa's range inside the block, the block is done again, but only
     to the last good step. If there is none, one step is done from an exponent that brings the gradient to 1 exactly.
@@ -212,7 +218,7 @@ def pull_back(trace: Trace, direct: Array, keep_a: bool = True) -> Flow:
     exponent = np.zeros((steps + 1, *shape[1:-2], shape[-1]), np.int64)
     block = max(1, min(BLOCK_STEPS, BLOCK_SIZE // trace.a[:, 0].size))
     mantissa_a = np.empty_like(trace.a if keep_a else trace.a[:, :block])
-    go_back = block_loop(trace, arriving, mantissa_h, mantissa_c, mantissa_a, block)
+    go_back = block_loop(trace, arriving, read.tolist(), mantissa_h, mantissa_c, mantissa_a, block)
 
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         mantissa_h[-1] = arriving[-1]
@@ -234,7 +240,7 @@ def pull_back(trace: Trace, direct: Array, keep_a: bool = True) -> Flow:
                 before = go_back(t, good, dh, dc, e)
             exponent[good:t] = e
             t, (dh, dc) = good, before
-    return Flow(trace, direct, mantissa_h, mantissa_c, exponent, mantissa_a if keep_a else None)
+    return Flow(trace, direct, read, mantissa_h, mantissa_c, exponent, mantissa_a if keep_a else None)
 
 
 def comfortable(dh: Array, dc: Array | None) -> bool:
@@ -256,6 +262,7 @@ def rescaled(
 def block_loop(
     trace: Trace,
     arriving: Array,
+    arrives: list[bool],
     mantissa_h: Array,
     mantissa_c: Array | None,
     mantissa_a: Array,
@@ -265,7 +272,6 @@ def block_loop(
     cell, h, c = trace.cell, columns(trace.h), None if trace.c is None else columns(trace.c)
     UT = transposed_products(trace)
     absent = None if trace.mask is None else ~trace.mask[..., None, :]
-    arrives = nonzero_rows(arriving).tolist()
     kept = mantissa_a.shape[1] == len(trace.x)  # else one block's, for every block anew
 
     def go_back(start: int, stop: int, dh: Array, dc: Any, e: Exponent) -> tuple[Array, Array | None]:
@@ -312,6 +318,3 @@ def last_good_row(mantissa_h: Array, mantissa_c: Array | None, stop: int, start:
             in_range |= zero[:-1] & zero[1:]
             good &= in_range.reshape(start - stop, -1).all(1)
     return stop if good.all() else stop + int(np.flatnonzero(~good)[-1]) + 1
-
-
-__all__ = ["Flow", "ForwardOverflow", "Trace", "backward", "forward", "repeat_sequence"]
