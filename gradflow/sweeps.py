@@ -9,15 +9,15 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from itertools import groupby
+from math import ceil
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradflow.activations import Array
-from gradflow.cells import CELLS
 from gradflow.checks import check_choice, shown
-from gradflow.experiment import KNOBS, NUMERIC, Experiment, build
+from gradflow.experiment import KNOBS, NUMERIC, Experiment, build, build_cell, read_sequences
 from gradflow.exponents import log10_hypot
 from gradflow.flow import Trace
 from gradflow.parameters import NAMES
@@ -26,7 +26,7 @@ from gradflow.unroll import MAX_BYTES, first_overflow, pull_back, unroll
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK_STEP = 2**14  # pre-activations per step in a chunk
+CHUNK_STATES = 2**13  # hidden states per step in a chunk: few enough for the cache, many enough for NumPy's overhead
 CHUNK_SIZE = 2**23  # numbers that a chunk keeps over all its steps: 64 MB, as much for each core
 STATES = 4  # so many of them are like h: h, c, the gradient and the direct derivative
 
@@ -131,7 +131,8 @@ def listed(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
 
 def check_results(experiments: list[Experiment]) -> None:
     """ValueError where the norms of all experiments would need more than 1 GB."""
-    batch = max(e.text.count("\n") + 1 if e.input == "text" else e.batch for e in experiments)
+    largest = max(experiments, key=lambda e: e.length * e.batch)
+    batch = read_sequences(largest).x.shape[1] if largest.input == "text" else largest.batch
     need = 8.0 * 3 * len(experiments) * (max(e.length for e in experiments) + 1) * batch
     if need > MAX_BYTES:
         raise ValueError(
@@ -152,11 +153,16 @@ class Measured:
 
 
 def chunked(experiments: list[Experiment]) -> Iterator[list[Experiment]]:
-    """Neighbours of one shape in groups that fit the cache."""
-    for (length, batch, hidden), group in groupby(experiments, lambda e: (e.length, e.batch, e.hidden)):
+    """Neighbours of one shape in groups that fit the cache, as many for each core."""
+    cores = os.cpu_count() or 1
+    for (length, _, _), group in groupby(experiments, lambda e: (e.length, e.batch, e.hidden)):
         same = list(group)
-        gates, states = len(CELLS[same[0].cell]().gates), hidden * batch
-        size = max(1, min(CHUNK_STEP // (gates * states), CHUNK_SIZE // ((gates + STATES) * states * length)))
+        _, batch, inputs = read_sequences(same[0]).x.shape
+        states = same[0].hidden * batch
+        kept = length * ((build_cell(same[0]).slots + STATES) * states + inputs * batch)
+        most = max(1, min(CHUNK_STATES // states, CHUNK_SIZE // kept))
+        chunks = cores * ceil(len(same) / most / cores)
+        size = ceil(len(same) / chunks)
         yield from (same[k : k + size] for k in range(0, len(same), size))
 
 
