@@ -5,7 +5,7 @@ import re
 
 import numpy as np
 import pytest
-from charts import SUPERSCRIPTS, assert_shows
+from charts import SUPERSCRIPTS, assert_shows, read_number
 from hypothesis import given
 from hypothesis import strategies as st
 from made_up import CASES, DEAD, EXPLODING, ONE_STEP, OVERFLOWED, SOME_OVERFLOWED, STABLE, VANISHING, by_cell, summary
@@ -136,6 +136,7 @@ def test_a_plain_number_keeps_two_digits(log10):
 @given(st.floats(-1e6, 1e6))
 def test_a_power_of_ten_reads_back_as_itself(log10):
     assert_shows(power_of_ten(log10), log10)
+    assert abs(read_number(power_of_ten(log10))[0] - log10) <= math.log10(1.0505)
 
 
 @given(st.floats(-300.0, 300.0))
