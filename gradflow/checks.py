@@ -21,7 +21,7 @@ def check_choice(field: str, value: object, allowed: Collection[str]) -> None:
 def check_number(field: str, value: object, low: float, high: float, integer: bool = False, unit: str = "") -> None:
     """ValueError unless `value` is a finite number (a whole one if `integer`) in [low, high]."""
     kind = (int, np.integer) if integer else (int, float, np.integer, np.floating)
-    is_number = isinstance(value, kind) and not isinstance(value, (bool, np.bool_))
+    is_number = isinstance(value, kind) and not isinstance(value, (bool, np.bool_, np.timedelta64))
     if not is_number or not low <= value <= high:  # type: ignore[operator]
         what = "a whole number in" if integer else "in"
         raise ValueError(f"{field} must be {what} [{low:g}, {high:g}]{unit and ' ' + unit}, got {shown(value)}")

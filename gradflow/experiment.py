@@ -4,6 +4,8 @@ from dataclasses import Field, dataclass, field, fields
 from functools import cached_property
 from typing import Any
 
+import numpy as np
+
 from gradflow.activations import ACTIVATIONS, Array
 from gradflow.cells import CELLS, GRU, Cell
 from gradflow.cells.gru import RESETS, UPDATES
@@ -22,7 +24,7 @@ from gradflow.losses import (
 )
 from gradflow.parameters import Params
 from gradflow.sequences import INPUTS, MAX_TEXT, Sequences, check_text, read_input
-from gradflow.unroll import backward, check_memory, forward
+from gradflow.unroll import ForwardOverflow, backward, check_memory, forward
 from gradflow.weights import INITS, draw_params
 
 SENTENCE = "The keys to the old cabinet that my grandmother brought from the coast so long ago are on the table."
@@ -178,6 +180,8 @@ class Experiment:
 
     def __post_init__(self) -> None:
         for f in fields(self):
+            if isinstance(getattr(self, f.name), (np.integer, np.floating)):
+                object.__setattr__(self, f.name, getattr(self, f.name).item())  # a small NumPy integer would overflow
             check_knob(f, getattr(self, f.name))
         check_text(self.text)
 
@@ -255,6 +259,8 @@ def run(exp: Experiment) -> Run:
     network = build(exp)
     trace = forward(network.cell, network.params, network.sequences.x, mask=network.sequences.mask)
     reading = network.readout.read(trace.h)
+    if reading.overflowed:
+        raise ForwardOverflow(len(trace.x), len(trace.x), "the loss")
     flow = backward(trace, reading.dL_dh)
     return Run(
         **{f.name: getattr(flow, f.name) for f in fields(Flow)}, experiment=exp, network=network, reading=reading

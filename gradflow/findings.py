@@ -59,8 +59,10 @@ def verdict_sentence(s: Summary) -> str:
     """What one cell does to the gradient, without its name: "keeps 0.79 of the gradient per step: half is gone every …"."""
     if s.verdict == "overflow":
         return f"has no gradient: its state leaves float64's range at step {min(s.overflow_steps)}"
+    if math.isnan(s.log10_factor):
+        return "has no gradient to carry: the loss does not depend on the last state"
     if s.log10_factor == -math.inf:
-        return "loses it all: in at least half of the runs exactly zero reaches the first step"
+        return "loses it all: in at least half of the runs what reaches the first step is exactly zero in float64"
     if s.verdict == "exploding":
         doubling = math.log10(2.0) / s.log10_factor
         return f"multiplies the gradient by {number(s.per_step_factor)} per step: it doubles every {steps(doubling)}"
@@ -71,16 +73,17 @@ def verdict_sentence(s: Summary) -> str:
 
 def title(summaries: Mapping[str, Summary]) -> str:
     """The finding of a side-by-side picture: the cell that carries the gradient best, then the one that carries it worst."""
-    order = sorted(summaries.values(), key=lambda s: s.log10_factor if s.middle.size else -math.inf)
+    order = sorted(summaries.values(), key=lambda s: -math.inf if math.isnan(s.log10_factor) else s.log10_factor)
     if not order:
         return "Choose at least one cell"
     worst, best = order[0], order[-1]
-    if worst.middle.size and worst.sequence_type != "many-to-one":
+    if math.isnan(worst.log10_factor):
+        return f"{NAMES[worst.cell]} {verdict_sentence(worst)}"
+    if worst.sequence_type != "many-to-one":
         shares = [f"{arrival(s)} in the {NAMES[s.cell]}" for s in summaries.values()]
         return f"Fed by losses at many steps, the total at h₀ is of that at h_T: {', '.join(shares)}"
-    if len(order) == 1 or not worst.middle.size or best.verdict == "exploding":
-        told = best if worst.middle.size else worst
-        return f"{NAMES[told.cell]} {verdict_sentence(told)}"
+    if len(order) == 1 or best.verdict == "exploding":
+        return f"{NAMES[best.cell]} {verdict_sentence(best)}"
     if worst.verdict == "stable":
         factors = f"{number(worst.per_step_factor)} to {number(best.per_step_factor)}"
         names = " and ".join(", ".join(NAMES[cell] for cell in summaries).rsplit(", ", 1))
@@ -143,5 +146,5 @@ def note(s: Summary) -> str:
         )
     if s.middle.size and math.isinf(float(s.middle[0])):
         last = max(t for t, value in enumerate(s.middle) if math.isinf(float(value)))
-        notes.append(f"up to step {last} the gradient of at least half of the runs is exactly zero, which is not small")
+        notes.append(f"up to step {last} at least half of the runs have a gradient of exactly zero in float64")
     return f"{NAMES[s.cell]}: {'; '.join(notes)}." if notes else ""

@@ -23,6 +23,17 @@ def columns(array: Array) -> Array:
     return array.swapaxes(-1, -2)
 
 
+def own_rows(mask: NDArray[np.bool_] | None, steps: int, batch: int) -> NDArray[np.bool_]:
+    """Which rows t = 0 … T belong to a sequence, (T + 1, B): h_t of a step it has, and the state that such a step starts from.
+
+    In the other rows the state and its gradient only stand where they were carried over.
+    """
+    own = np.zeros((steps + 1, batch), bool)
+    own[1:] |= True if mask is None else mask
+    own[:-1] |= True if mask is None else mask
+    return own
+
+
 @dataclass(frozen=True)
 class Trace:
     """A forward pass: everything that the backward pass and the pictures need.
@@ -133,7 +144,10 @@ class Flow:
         return columns(shift(dx, self.exponent[:-1]))
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row per (step, sequence, quantity): log10_norm of ∂L/∂h, ∂L/∂c, their joint norm and the direct part."""
+        """One row per (step, sequence, quantity): log10_norm of ∂L/∂h, ∂L/∂c, their joint norm and the direct part.
+
+        Steps that a sequence does not have (mask) have no row.
+        """
         from gradflow.frames import norms_frame  # pandas takes long to import and only this needs it
 
         norms = {
@@ -142,7 +156,8 @@ class Flow:
             "joint": None if self.log10_norm_c is None else self.log10_norm_joint,
             "direct": self.log10_norm_direct,
         }
-        return norms_frame({name: norm for name, norm in norms.items() if norm is not None})
+        own = own_rows(self.trace.mask, *self.trace.x.shape[:2])
+        return norms_frame({name: np.where(own, norm, np.nan) for name, norm in norms.items() if norm is not None})
 
 
 def repeat_sequence(trace: Trace, sequence: int, times: int) -> Trace:

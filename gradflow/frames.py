@@ -9,7 +9,7 @@ from gradflow.activations import Array
 
 
 def norms_frame(norms: Mapping[str, Array], first_step: int = 0) -> pd.DataFrame:
-    """Columns step, sequence, quantity, log10_norm from log10 norms (T + 1, B); −inf says exactly zero."""
+    """Columns step, sequence, quantity, log10_norm from log10 norms (T + 1, B); −inf says zero, NaN that there is no row."""
     parts = []
     for quantity, norm in norms.items():
         steps, batch = norm.shape
@@ -23,4 +23,4 @@ def norms_frame(norms: Mapping[str, Array], first_step: int = 0) -> pd.DataFrame
                 }
             )
         )
-    return pd.concat(parts, ignore_index=True)
+    return pd.concat(parts, ignore_index=True).dropna(subset="log10_norm", ignore_index=True)

@@ -48,6 +48,11 @@ class Reading:
     dL_dh: Array
     grads: Params
 
+    @property
+    def overflowed(self) -> bool:
+        """Whether the loss or its derivative has left float64's range, which finite states can still do."""
+        return not (np.isfinite(self.loss).all() and np.isfinite(self.dL_dh.sum()))
+
 
 @dataclass(frozen=True)
 class Readout:
@@ -67,7 +72,7 @@ class Readout:
         """Which of the rows t = 0 … T the loss is read from, (T + 1,)."""
         return np.concatenate([[False], self.weight.any(1)])
 
-    @np.errstate(under="ignore")
+    @np.errstate(over="ignore", under="ignore", invalid="ignore")
     def read(self, h: Array, direct: Array | None = None) -> Reading:
         """Every sequence's loss and its direct derivative for the states h (T + 1, B, H).
 
@@ -92,12 +97,17 @@ class Readout:
 
 
 def cross_entropy(y: Array, targets: NDArray[np.int_]) -> tuple[Array, Array]:
-    """−ln softmax(y)[target] and its derivative softmax(y) − onehot, for logits y (…, O)."""
+    """−ln softmax(y)[target] and its derivative softmax(y) − onehot, for logits y (…, O).
+
+    At the target the derivative is summed up from the other shares: 1 − p loses all digits where the prediction is sure.
+    """
     shifted = y - y.real.max(-1, keepdims=True)
     e = np.exp(shifted)
     total = e.sum(-1, keepdims=True)
-    onehot = np.arange(y.shape[-1]) == targets[..., None]
-    return np.log(total[..., 0]) - np.where(onehot, shifted, 0.0).sum(-1), e / total - onehot
+    is_target = np.arange(y.shape[-1]) == targets[..., None]
+    others = np.where(is_target, 0.0, e / total)
+    loss = np.log(total[..., 0]) - np.where(is_target, shifted, 0.0).sum(-1)
+    return loss, np.where(is_target, -others.sum(-1, keepdims=True), others)
 
 
 def squared_error(y: Array, targets: Array) -> tuple[Array, Array]:

@@ -15,14 +15,18 @@ RULE = (
 def log10_factor(log10_norm: ArrayLike, steps: ArrayLike | None = None) -> Array:
     """log10 of the per-step factor, the geometric mean of ‖∂L/∂h_{t−1}‖ / ‖∂L/∂h_t‖ over a sequence's steps.
 
-    log10_norm: (..., T + 1, B); steps: how many steps each sequence has, (B,), T unless given. −inf says that nothing
-    reaches the first step.
+    log10_norm: (..., T + 1, B); steps: how many steps each sequence has, (B,), T unless given; all end in the last row.
+    −inf says that nothing reaches the first step, NaN that there is no gradient at the last one, or no such run.
     """
-    norm = np.asarray(log10_norm)
-    first, last = norm[..., 0, :], norm[..., -1, :]
-    with np.errstate(invalid="ignore", under="ignore"):  # −inf − (−inf), where nothing starts either
-        rate = (first - last) / (norm.shape[-2] - 1 if steps is None else np.asarray(steps))
-    return np.where(np.isneginf(first), -np.inf, rate)
+    norm = np.asarray(log10_norm, float)
+    if norm.ndim < 2 or norm.shape[-2] < 2:
+        raise ValueError(f"log10_norm must have shape (…, T + 1, B) with T ≥ 1, got {norm.shape}")
+    rows, batch = norm.shape[-2:]
+    count = np.full(batch, rows - 1) if steps is None else np.asarray(steps)
+    first, last = norm[..., rows - 1 - count, np.arange(batch)], norm[..., -1, :]
+    with np.errstate(invalid="ignore", under="ignore"):  # −inf − (−inf), where there is no gradient at all
+        rate = (first - last) / count
+    return np.where(np.isneginf(last), np.nan, np.where(np.isneginf(first), -np.inf, rate))
 
 
 def half_life(log10_factor: ArrayLike) -> Array:

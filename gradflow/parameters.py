@@ -63,7 +63,7 @@ def pack(cell: Cell, params: Params, dtype: DTypeLike = np.float64) -> tuple[Arr
     w[..., : len(cell.input_rows), :, hidden:-1] = w_ih
     w[..., : len(cell.input_rows), :, -1] = gate_blocks(cell, cell.input_rows, params["bias_ih_l0"], -1)
     w[..., first_state:, :, -1] += gate_blocks(cell, cell.state_rows, params["bias_hh_l0"], -1)
-    late_w = w_hh[..., -late:, :, :].reshape(*lead, late * hidden, hidden).astype(dtype, copy=False) if late else None
+    late_w = w_hh[..., -late:, :, :].reshape(*lead, late * hidden, hidden).astype(dtype) if late else None
     return w.reshape(*lead, cell.slots * hidden, -1), late_w
 
 

@@ -66,6 +66,8 @@ def check_text(text: object) -> None:
         raise ValueError(f"text must be a string of 1 to {MAX_TEXT:,} characters, got {shown(text)}")
     if not text.strip():
         raise ValueError(f"text must have 1 to {MAX_TEXT:,} characters, got {'none' if not text else 'only spaces'}")
+    if len(text) > 20 * MAX_TEXT:  # no script joins so many code points into a character
+        raise ValueError(f"text must have 1 to {MAX_TEXT:,} characters, got a string of {len(text):,}")
     count = len(text) if len(text) <= MAX_TEXT else sum(map(len, map(characters, text.splitlines())))
     if count > MAX_TEXT:
         raise ValueError(f"text must have 1 to {MAX_TEXT:,} characters, got {count:,}")

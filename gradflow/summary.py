@@ -59,7 +59,9 @@ class Summary:
     @property
     def verdict(self) -> str:
         """vanishing, stable or exploding, by `measures.RULE`; overflow where no seed has a finite forward pass."""
-        return "overflow" if len(self.overflow_steps) == self.seeds else verdict(self.log10_factor, self.length)
+        if len(self.overflow_steps) == self.seeds:
+            return "overflow"
+        return "no gradient" if np.isnan(self.log10_factor) else verdict(self.log10_factor, self.length)
 
 
 def summarise(
@@ -99,7 +101,8 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
         )
     low, middle, high = band(norm)
     factors = log10_factor(norm[sw.overflow_step == 0], [len(own) for own in names])
-    factor = float(np.quantile(factors, 0.5, method="inverted_cdf"))
+    known = factors[~np.isnan(factors)]
+    factor = float(np.quantile(known, 0.5, method="inverted_cdf")) if known.size else np.nan
     try:
         units = run(replace(exp, seed=seeds[0])).log10_abs_h[:, 0]
     except ForwardOverflow:

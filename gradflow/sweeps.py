@@ -19,7 +19,7 @@ from gradflow.activations import Array
 from gradflow.checks import check_choice, shown
 from gradflow.experiment import KNOBS, NUMERIC, Experiment, build, build_cell, read_sequences
 from gradflow.exponents import log10_hypot
-from gradflow.flow import Trace
+from gradflow.flow import Trace, own_rows
 from gradflow.parameters import NAMES
 from gradflow.unroll import MAX_BYTES, first_overflow, pull_back, unroll
 
@@ -71,7 +71,7 @@ class Sweep:
             frame = norms_frame({q: norm[s] for q, norm in norms.items() if norm is not None}, int(offset))
             frame.insert(0, self.field, value)
             parts.append(frame)
-        return pd.concat(parts, ignore_index=True).dropna(subset="log10_norm", ignore_index=True)
+        return pd.concat(parts, ignore_index=True)
 
 
 def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
@@ -116,7 +116,7 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
 
 def compare(exp: Experiment, field: str, values: Iterable[Any], seeds: Iterable[int]) -> dict[Any, Sweep]:
     """One sweep over seeds for each value of any knob: same seeds, same input, one difference."""
-    check_choice("field", field, KNOBS)
+    check_choice("field", field, [name for name in KNOBS if name != "seed"])
     seeds = listed("seeds", seeds)
     return {value: sweep(replace(exp, **{field: value}), "seed", seeds) for value in listed("values", values)}
 
@@ -132,8 +132,9 @@ def listed(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
 def check_results(experiments: list[Experiment]) -> None:
     """ValueError where the norms of all experiments would need more than 1 GB."""
     largest = max(experiments, key=lambda e: e.length * e.batch)
-    batch = read_sequences(largest).x.shape[1] if largest.input == "text" else largest.batch
-    need = 8.0 * 3 * len(experiments) * (max(e.length for e in experiments) + 1) * batch
+    # a text's own lines decide; other inputs must not be drawn before they are known to fit
+    steps, batch = read_sequences(largest).x.shape[:2] if largest.input == "text" else (largest.length, largest.batch)
+    need = 8.0 * 3 * len(experiments) * (steps + 1) * batch
     if need > MAX_BYTES:
         raise ValueError(
             f"values × length × batch must fit in {MAX_BYTES / 1e9:g} GB, got {len(experiments)} values, "
@@ -178,14 +179,18 @@ def measure(experiments: list[Experiment]) -> list[Measured]:
     overflow = [0 if all_finite else silence_overflow(trace, s) for s in range(len(networks))]
     direct = np.zeros(trace.h.shape)
     readings = [n.readout.read(trace.h[:, s], direct[:, s]) for s, n in enumerate(networks)]
+    for s, reading in enumerate(readings):
+        if reading.overflowed:
+            overflow[s], direct[:, s] = len(x), 0.0
     flow = pull_back(trace, direct, first.readout.rows, keep_a=False)
     out = []
+    own = own_rows(first.sequences.mask, len(x), x.shape[-2])
     for s, reading in enumerate(readings):
-        nothing = np.nan if overflow[s] else 0.0
+        nothing = np.where(own & (not overflow[s]), 0.0, np.nan)
         norm_c = None if flow.log10_norm_c is None else flow.log10_norm_c[:, s] + nothing
         out.append(
             Measured(
-                reading.loss + nothing,
+                np.where(overflow[s], np.nan, reading.loss),
                 flow.log10_norm[:, s] + nothing,
                 norm_c,
                 flow.log10_norm_direct[:, s] + nothing,

@@ -28,17 +28,18 @@ LEAST, MOST = 2.0**-800, 2.0**800  # the squared norms at which every mantissa s
 
 
 class ForwardOverflow(OverflowError):
-    """The forward pass left float64's range; `step` is the first time step whose state is not finite."""
+    """The forward pass left float64's range; `step` is the first time step at which the state, or else the loss, is not
+    finite."""
 
-    def __init__(self, step: int, length: int) -> None:
+    def __init__(self, step: int, length: int, what: str = "the hidden state") -> None:
         super().__init__(
-            f"the hidden state leaves float64's range at step {step} of {length}: "
+            f"{what} leaves float64's range at step {step} of {length}: "
             "a smaller spectral_radius, a shorter length or a bounded activation (tanh, sigmoid) keeps it finite"
         )
-        self.step, self.length = step, length
+        self.step, self.length, self.what = step, length, what
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.step, self.length)
+        return type(self), (self.step, self.length, self.what)
 
 
 def forward(
@@ -68,7 +69,7 @@ def forward(
     h0 = None if h0 is None else finite_array("h0", h0, (batch, hidden))
     c0 = None if c0 is None else finite_array("c0", c0, (batch, hidden))
     if mask is not None:
-        mask = np.asarray(mask)
+        mask = np.array(mask)  # a copy: the trace must not change with the caller's array
         if mask.dtype != np.bool_ or mask.shape != (steps, batch):
             raise ValueError(f"mask must be boolean of shape {(steps, batch)}, got {mask.dtype} {mask.shape}")
     check_memory(cell, steps, batch, hidden, x.shape[-1])
@@ -200,7 +201,7 @@ def backward(trace: Trace, dL_dh: ArrayLike) -> Flow:
     for name, array in (("the trace", trace.h), ("dL_dh", direct)):
         if np.iscomplexobj(array):
             raise ValueError(f"{name} must be real to go back, got {array.dtype}")
-    return pull_back(trace, direct, nonzero_rows(direct))
+    return pull_back(trace, direct.copy(), nonzero_rows(direct))
 
 
 def pull_back(trace: Trace, direct: Array, read: NDArray[np.bool_], keep_a: bool = True) -> Flow:

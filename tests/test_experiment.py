@@ -183,3 +183,10 @@ def test_a_rescaled_network_keeps_its_directions():
     raw = gf.build(gf.Experiment(rescale=False)).params["weight_hh_l0"]
     other = gf.build(replace(gf.Experiment(rescale=False), spectral_radius=2.0)).params["weight_hh_l0"]
     np.testing.assert_array_equal(raw, other)
+
+
+def test_small_numpy_numbers_become_python_s():
+    exp = gf.Experiment(length=np.int8(127), hidden=np.uint8(100), spectral_radius=np.float32(0.5))
+    assert [type(v) for v in (exp.length, exp.hidden, exp.spectral_radius)] == [int, int, float]
+    with pytest.raises(ValueError, match="length must be a whole number"):
+        gf.Experiment(length=np.timedelta64(5, "D"))

@@ -79,3 +79,27 @@ def test_encoder_decoder_needs_two_steps():
         gf.run(gf.Experiment(length=1, sequence_type="encoder-decoder"))
     with pytest.raises(ValueError, match="length must be at least 2"):
         gf.run(gf.Experiment(input="text", text="abc\na", sequence_type="encoder-decoder"))
+
+
+def test_a_sure_prediction_keeps_its_tiny_gradient():
+    y = np.array([[[800.0, 0.0, 1.0]]])
+    with np.errstate(under="ignore"):
+        _, dy = cross_entropy(y, np.array([[0]]))
+    assert dy[0, 0, 1] == pytest.approx(0.0, abs=1e-300)
+    y = np.array([[[60.0, 0.0, 1.0]]])
+    _, dy = cross_entropy(y, np.array([[0]]))
+    assert dy[0, 0, 0] == pytest.approx(-(np.exp(-60) + np.exp(-59)), rel=1e-12)
+
+
+@pytest.mark.parametrize("field", ["run", "sweep"])
+def test_a_loss_that_overflows_is_said_and_not_shown(field):
+    exp = gf.Experiment(activation="relu", spectral_radius=3.0, length=400, loss="prediction", hidden=16, batch=1)
+    if field == "run":
+        with pytest.raises(gf.ForwardOverflow, match="the loss leaves float64's range at step 400 of 400"):
+            gf.run(exp)
+    else:
+        sw = gf.sweep(exp, "spectral_radius", [0.5, 3.0])
+        assert sw.overflow_step.tolist() == [0, 400]
+        assert np.isfinite(sw.loss[0]).all()
+        assert np.isnan(sw.loss[1]).all()
+        assert not sw.to_frame().isna().any().any()

@@ -19,14 +19,22 @@ def test_the_factor_is_the_geometric_mean_of_the_steps(total, steps):
 
 
 def test_a_shorter_sequence_counts_its_own_steps():
-    norm = np.array([[-6.0, -6.0], [-3.0, -6.0], [-1.0, -3.0], [0.0, 0.0]])
+    norm = np.array([[-6.0, np.nan], [-3.0, -6.0], [-1.0, -3.0], [0.0, 0.0]])
     np.testing.assert_array_equal(gf.log10_factor(norm, [3, 2]), [-2.0, -3.0])
     np.testing.assert_array_equal(gf.log10_factor(np.stack([norm, 2 * norm]), [3, 2]), [[-2.0, -3.0], [-4.0, -6.0]])
 
 
-def test_exact_zeros_give_a_factor_of_zero():
+def test_exact_zeros_give_a_factor_of_zero_and_no_gradient_at_all_none():
     norm = np.array([[-np.inf, -np.inf], [0.0, -np.inf]])
-    assert np.isneginf(gf.log10_factor(norm)).all()
+    zero, none = gf.log10_factor(norm)
+    assert np.isneginf(zero)
+    assert np.isnan(none)
+
+
+@pytest.mark.parametrize("shape", [(), (3,), (1, 2)])
+def test_what_is_no_curve_is_refused(shape):
+    with pytest.raises(ValueError, match="log10_norm must have shape"):
+        gf.log10_factor(np.zeros(shape))
 
 
 @given(st.floats(0.01, 0.99))

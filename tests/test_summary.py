@@ -140,3 +140,18 @@ def test_an_unknown_cell_and_no_seeds_are_named():
         gf.summarise(EXP, ["transformer"], [0])
     with pytest.raises(ValueError, match=r"seed|values"):
         gf.summarise(EXP, ["rnn"], [])
+
+
+def test_a_loss_without_a_gradient_has_neither_factor_nor_verdict():
+    only_one_symbol = replace(EXP, text="aaaaa", loss="prediction")
+    s = gf.summarise(only_one_symbol, ["gru"], SEEDS)["gru"]
+    assert np.isnan(s.log10_factor)
+    assert s.verdict == "no gradient"
+
+
+def test_lines_of_different_length_enter_with_their_own_steps_only():
+    exp = replace(EXP, text="hello world\nab")
+    s = gf.summarise(exp, ["rnn"], SEEDS)["rnn"]
+    alone = [gf.summarise(replace(exp, text=text), ["rnn"], SEEDS)["rnn"] for text in ("hello world", "ab")]
+    np.testing.assert_array_equal(np.isfinite(s.middle), np.ones(12, bool))
+    assert s.length == alone[0].length == 11

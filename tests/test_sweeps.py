@@ -9,6 +9,7 @@ from helpers import KNOBS_OF, run_or_overflow
 
 import gradflow as gf
 from gradflow import sweeps
+from gradflow.flow import own_rows
 
 VALUES = {
     "spectral_radius": [0.0, 0.5, 1.0, 1.7, 3.0],
@@ -43,16 +44,24 @@ def assert_sweep_is_runs(exp, field, values):
         rows, batch = flow.log10_norm.shape
         assert sw.overflow_step[s] == 0
         assert sw.lengths[s] == rows - 1
-        same(sw.log10_norm[s, -rows:, :batch], flow.log10_norm)
-        same(sw.log10_norm_joint[s, -rows:, :batch], flow.log10_norm_joint)
-        same(sw.log10_norm_direct[s, -rows:, :batch], flow.log10_norm_direct)
+        own = own_rows(flow.trace.mask, rows - 1, batch)
+        assert np.isnan(sw.log10_norm[s, -rows:, :batch][~own]).all()
+        same(sw.log10_norm[s, -rows:, :batch][own], flow.log10_norm[own])
+        same(sw.log10_norm_joint[s, -rows:, :batch][own], flow.log10_norm_joint[own])
+        same(sw.log10_norm_direct[s, -rows:, :batch][own], flow.log10_norm_direct[own])
         same(sw.loss[s, :batch], flow.loss)
         assert (sw.log10_norm_c is None) == (flow.log10_norm_c is None)
         if sw.log10_norm_c is not None:
-            same(sw.log10_norm_c[s, -rows:, :batch], flow.log10_norm_c)
+            same(sw.log10_norm_c[s, -rows:, :batch][own], flow.log10_norm_c[own])
         assert np.isnan(sw.log10_norm[s, :-rows]).all()
         assert np.isnan(sw.log10_norm[s, :, batch:]).all()
     return sw
+
+
+def test_a_sequence_has_the_rows_of_its_steps_and_the_one_it_starts_from():
+    left_padded_and_whole = np.array([[False, True], [False, True], [True, True]])
+    assert own_rows(left_padded_and_whole, 3, 2).T.astype(int).tolist() == [[0, 0, 1, 1], [1, 1, 1, 1]]
+    assert own_rows(None, 3, 2).all()
 
 
 @pytest.mark.parametrize("field", VALUES)

@@ -17,6 +17,8 @@ def cards_html(summaries: Mapping[str, Summary]) -> str:
 def card(s: Summary) -> str:
     if not s.middle.size:
         facts = f"state leaves float64's range at step {min(s.overflow_steps)}"
+    elif math.isnan(s.log10_factor):
+        facts = "the loss does not depend on the last state"
     elif s.sequence_type != "many-to-one":
         facts = f"the total at h₀ is {arrival(s)} of that at h_T"
     elif math.isinf(s.log10_factor):
@@ -24,6 +26,7 @@ def card(s: Summary) -> str:
     else:
         life = f"half-life {steps(s.half_life)}" if math.isfinite(s.half_life) else "it does not shrink"
         facts = f"<span>{number(s.per_step_factor)} per step</span> · <span>{life}</span> · <span>{arrival(s)} arrives</span>"
-    verdict = s.verdict if s.sequence_type == "many-to-one" or not s.middle.size else "fed by many losses"
+    fed = s.sequence_type != "many-to-one" and s.verdict not in ("overflow", "no gradient")
+    verdict = "fed by many losses" if fed else s.verdict
     colour = CELL_COLOURS[s.cell]
     return f'<div style="border-color:{colour}"><b>{escape(NAMES[s.cell])}: {verdict}</b><br>{facts}</div>'

@@ -53,6 +53,4 @@ def control(field: str, defaults: Experiment, **narrower: Any) -> Any:
     if isinstance(value, str):
         return st.text_input(labelled(k), value, **shared)
     kind = type(value)
-    if field == "seed":
-        return st.number_input(labelled(k), kind(k.low), kind(k.high), value, kind(k.step), **shared)
     return st.slider(labelled(k), kind(k.low), kind(k.high), value, kind(k.step), **shared)

@@ -29,7 +29,7 @@ def python_code(exp: Experiment, cells: tuple[str, ...], seeds: tuple[int, ...],
 
 
 DEFAULTS = Experiment(input="text", batch=1)
-MAX_LENGTH, MAX_HIDDEN, MAX_SEED, SEEDS = 300, 128, 9999, 20
+MAX_LENGTH, MAX_HIDDEN, MAX_SEED, SEEDS = 300, 128, 99, 20
 
 with st.sidebar:
     cells = st.pills(
@@ -64,7 +64,7 @@ with st.sidebar:
 st.html(STYLE)
 head = st.container()
 if knobs["input"] == "text":
-    knobs["text"] = control("text", DEFAULTS)
+    knobs["text"] = " ".join(control("text", DEFAULTS).splitlines())  # a link may hold line breaks, a sentence has none
 
 if not cells:
     head.header("Choose at least one cell", anchor=False)
