@@ -12,7 +12,7 @@ from gradflow.checks import as_numbers, check_number
 Gradients = dict[str, Array]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Clipped:
     """Clipped gradients, the global norm before and after, and whether clipping changed anything.
 

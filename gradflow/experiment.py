@@ -42,6 +42,7 @@ class Knob:
     high: float = 0.0
     step: float = 0.0
     unit: str = ""
+    needs: tuple[str, tuple[Any, ...]] | None = None  # another field and the values with which this one has an effect
 
 
 def knob(default: Any, label: str, help: str, **more: Any) -> Any:
@@ -100,6 +101,7 @@ class Experiment:
         "Spectral radius",
         "Largest |eigenvalue| of W_hh, set exactly; in LSTM and GRU that of every gate's own block.",
         symbol="ρ(W_hh)",
+        needs=("rescale", (True,)),
         low=0.0,
         high=3.0,
         step=0.01,
@@ -109,6 +111,7 @@ class Experiment:
         "Forget-gate bias",
         "Bias of the LSTM's forget gate: high keeps the cell state, low clears it.",
         symbol="b_f",
+        needs=("chrono", (False,)),
         low=-10.0,
         high=10.0,
         step=0.1,
@@ -118,6 +121,7 @@ class Experiment:
         "Update-gate bias",
         "Bias of the GRU's update gate z; in PyTorch's convention high keeps the hidden state.",
         symbol="b_z",
+        needs=("chrono", (False,)),
         low=-10.0,
         high=10.0,
         step=0.1,
@@ -130,7 +134,7 @@ class Experiment:
     init: str = knob(
         "gaussian",
         "Start of W_hh",
-        "How W_hh is drawn, gate by gate, before it is rescaled to the spectral radius.",
+        "How W_hh is drawn, gate by gate, before it is rescaled; PyTorch's start draws W_ih and the biases as well.",
         choices=tuple(INITS),
     )
     rescale: bool = knob(
@@ -141,6 +145,7 @@ class Experiment:
         "Input scale",
         "Standard deviation that W_ih x adds to a unit's pre-activation, per gate.",
         symbol="s",
+        needs=("init", ("gaussian", "orthogonal", "identity")),
         low=0.0,
         high=10.0,
         step=0.05,
@@ -161,6 +166,7 @@ class Experiment:
         "Loss over steps",
         "Where the loss is read at several steps: their average or their sum.",
         choices=tuple(REDUCTIONS),
+        needs=("sequence_type", ("many-to-many", "one-to-many", "encoder-decoder")),
     )
     gru_reset: str = knob(
         "after",
@@ -190,7 +196,7 @@ KNOBS: dict[str, Knob] = {f.name: f.metadata["knob"] for f in fields(Experiment)
 NUMERIC = tuple(name for name, k in KNOBS.items() if k.step)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Network:
     """What an experiment runs: cell, parameters, sequences and loss."""
 
@@ -235,7 +241,7 @@ def build(exp: Experiment) -> Network:
     return Network(cell, params, sequences, readout)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Run(Flow):
     """The Flow of one experiment, with the loss (B,) and everything it was made of; `grads` has the readout's too."""
 

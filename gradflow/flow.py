@@ -34,7 +34,7 @@ def own_rows(mask: NDArray[np.bool_] | None, steps: int, batch: int) -> NDArray[
     return own
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Trace:
     """A forward pass: everything that the backward pass and the pictures need.
 
@@ -66,7 +66,7 @@ class Trace:
         return columns(self.a)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Flow:
     """A backward pass: the total derivative of the loss with respect to every state, parameter and input.
 
@@ -81,6 +81,9 @@ class Flow:
     mantissa_c: Array | None
     exponent: Exponent  # (T + 1, …, B)
     mantissa_a: Array | None  # (slots, T, …, H, B), the gradient at the pre-activations
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.trace.cell.title}, h {self.trace.h.shape}>"
 
     @cached_property
     def exponent_c(self) -> Exponent:

@@ -40,7 +40,7 @@ def steps_read(sequence_type: str, present: NDArray[np.bool_]) -> tuple[NDArray[
     return has_input & present, has_loss & present
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Reading:
     """A loss read off the hidden states: loss (B,); dL_dh (T + 1, B, H), the direct part; the readout's gradients."""
 
@@ -54,7 +54,7 @@ class Reading:
         return not (np.isfinite(self.loss).all() and np.isfinite(self.dL_dh.sum()))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Readout:
     """A loss: what is read, with which parameters, and how much every step counts, weight (T, B).
 

@@ -22,7 +22,7 @@ VARIATIONS, SKIN_TONES, TAGS = range(0xFE00, 0xFE10), range(0x1F3FB, 0x1F400), r
 JOINING = frozenset((JOINER, NON_JOINER, *VARIATIONS, *SKIN_TONES, *TAGS))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sequences:
     """A batch of sequences: x (T, B, D); targets for predicting the next input, (T, B) symbols or (T, B, D) values.
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 QUANTITIES = {"dL/dh": "∂L/∂h_t", "dL/dc": "∂L/∂c_t", "joint": "∂L/∂(h_t, c_t)"}
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Summary:
     """How the gradient flows back through one cell, over several seeds and all sequences.
 
@@ -40,6 +40,9 @@ class Summary:
     overflow_steps: tuple[int, ...]
     quantity: str = "dL/dh"
     sequence_type: str = "many-to-one"
+
+    def __repr__(self) -> str:
+        return f"<Summary of {self.cell}: {self.verdict}, {self.per_step_factor:.3g} per step over {self.length} steps>"
 
     @property
     def length(self) -> int:

@@ -31,7 +31,7 @@ CHUNK_SIZE = 2**23  # numbers that a chunk keeps over all its steps: 64 MB, as m
 STATES = 4  # so many of them are like h: h, c, the gradient and the direct derivative
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Sweep:
     """The measures of S experiments that differ in `field` alone.
 
@@ -49,6 +49,9 @@ class Sweep:
     log10_norm_c: Array | None
     log10_norm_direct: Array
     overflow_step: NDArray[np.int_]
+
+    def __repr__(self) -> str:
+        return f"<Sweep of {self.experiment.cell} over {len(self.values)} values of {self.field}>"
 
     @property
     def log10_norm_joint(self) -> Array:
@@ -142,7 +145,7 @@ def check_results(experiments: list[Experiment]) -> None:
         )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False, repr=False)
 class Measured:
     """One experiment's measures, shapes as in Flow."""
 

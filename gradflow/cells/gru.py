@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gradflow.activations import sigmoid, sigmoid_and_slope
+from gradflow.activations import ONE, sigmoid, sigmoid_and_slope
 from gradflow.cells.cell import Array, Cell, Product
 from gradflow.checks import check_choice
 
@@ -46,7 +46,8 @@ class ResetAfterGRU(Cell):
     def step(self, a: Array, h: Array, c: None) -> tuple[Array, None]:
         r, z = sigmoid(a[1:3])
         n = self.phi.value(a[0] + r * a[3])
-        h = n + self.kept(a[2], z) * (h - n)
+        k = self.kept(a[2], z)
+        h = (ONE - k) * n + k * h
         return h, None
 
     def partials(self, a: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
@@ -81,7 +82,8 @@ class ResetBeforeGRU(ResetAfterGRU):
         r, z = sigmoid(a[:2])
         a[2:] += U_n(r * h)
         n = self.phi.value(a[2])
-        h = n + self.kept(a[1], z) * (h - n)
+        k = self.kept(a[1], z)
+        h = (ONE - k) * n + k * h
         return h, None
 
     def partials(self, a: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:

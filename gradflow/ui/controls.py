@@ -42,6 +42,9 @@ def control(field: str, defaults: Experiment, **narrower: Any) -> Any:
     """The control for one field of Experiment, and its value; `narrower` tightens the knob's range on a page."""
     k, value = replace(KNOBS[field], **narrower), getattr(defaults, field)
     shared: dict[str, Any] = {"key": field, "help": k.help, "bind": "query-params"}
+    if k.needs is not None:
+        other, allowed = k.needs
+        shared["disabled"] = st.session_state.get(other, getattr(defaults, other)) not in allowed
     if k.choices and len(k.choices) <= 4 and max(map(len, k.choices)) <= 8:
         return st.segmented_control(
             labelled(k), k.choices, default=value, required=True, format_func=word, width="stretch", **shared
