@@ -32,6 +32,15 @@ def labelled(k: Knob) -> str:
     return f"{k.label} {k.symbol}".strip()
 
 
+def without_effect(k: Knob) -> str:
+    """When the knob does nothing, as a sentence behind its help."""
+    if k.needs is None:
+        return ""
+    other, allowed = k.needs
+    values = " or ".join({True: "on", False: "off"}.get(value) or word(value) for value in allowed)
+    return f" Has an effect only where {KNOBS[other].label} is {values}."
+
+
 def told(problem: ValueError) -> str:
     """The library's sentence about a bad value, with the control's label in place of the field's name."""
     field, _, rest = str(problem).partition(" ")
@@ -41,10 +50,7 @@ def told(problem: ValueError) -> str:
 def control(field: str, defaults: Experiment, **narrower: Any) -> Any:
     """The control for one field of Experiment, and its value; `narrower` tightens the knob's range on a page."""
     k, value = replace(KNOBS[field], **narrower), getattr(defaults, field)
-    shared: dict[str, Any] = {"key": field, "help": k.help, "bind": "query-params"}
-    if k.needs is not None:
-        other, allowed = k.needs
-        shared["disabled"] = st.session_state.get(other, getattr(defaults, other)) not in allowed
+    shared: dict[str, Any] = {"key": field, "help": f"{k.help}{without_effect(k)}", "bind": "query-params"}
     if k.choices and len(k.choices) <= 4 and max(map(len, k.choices)) <= 8:
         return st.segmented_control(
             labelled(k), k.choices, default=value, required=True, format_func=word, width="stretch", **shared

@@ -102,6 +102,8 @@ class Visit:
     def experiment(self):
         """What the library is asked for, from the controls' values alone."""
         knobs = {field: value for field, value in self.settings.items() if field in KNOBS}
+        if "text" in knobs:
+            knobs["text"] = " ".join(knobs["text"].splitlines())  # the page reads one sentence
         return gf.Experiment(**{**knobs, "batch": 1})
 
     @property
