@@ -206,7 +206,7 @@ def test_any_text_is_shown_as_it_is(page, name):
     page.set(text=GOOD[name])
     assert page.warning is None
     assert_the_library_s(page)
-    line = max(GOOD[name].splitlines(), key=len)
+    line = " ".join(GOOD[name].splitlines())  # as one sentence, however a link broke it
     strip = page.strip
     assert strip.tags <= {"div", "span", "i"}
     assert strip.attributes <= {
