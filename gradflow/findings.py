@@ -80,8 +80,8 @@ def title(summaries: Mapping[str, Summary]) -> str:
     if math.isnan(worst.log10_factor):
         return f"{NAMES[worst.cell]} {verdict_sentence(worst)}"
     if worst.sequence_type != "many-to-one":
-        shares = [f"{arrival(s)} in the {NAMES[s.cell]}" for s in summaries.values()]
-        return f"Fed by losses at many steps, the total at h₀ is of that at h_T: {', '.join(shares)}"
+        shares = ", ".join(f"{arrival(s)} in the {NAMES[s.cell]}" for s in summaries.values())
+        return f"Losses at many steps: ‖∂L/∂h₀‖ / ‖∂L/∂h_T‖ is {shares}"
     if len(order) == 1 or best.verdict == "exploding":
         return f"{NAMES[best.cell]} {verdict_sentence(best)}"
     if worst.verdict == "stable":
@@ -98,7 +98,8 @@ def title(summaries: Mapping[str, Summary]) -> str:
 
 
 UNITS = (
-    "One sequence, one seed: bright units still hear the loss, dark ones no longer do, blank is exactly zero. "
+    "One sequence, one seed: bright units still hear the loss, dark ones no longer do, blank is zero "
+    "(or 300 decades below the brightest). "
     "In the GRU, rows that stay bright are the units whose update gate keeps them; "
     "the LSTM's units keep theirs in c_t, which this map of ∂L/∂h_t does not show."
 )

@@ -70,8 +70,10 @@ class Trace:
 class Flow:
     """A backward pass: the total derivative of the loss with respect to every state, parameter and input.
 
-    Gradients are kept as mantissa · 2^exponent. `log10_norm*` are exact at any magnitude; `grad_*` and `grads` are plain
-    float64, so that beyond its range they read 0 or ±inf. All rows t = 0 … T, shapes as in Trace.
+    Gradients are kept as mantissa · 2^exponent, one exponent per sequence and step. `log10_norm*` are exact at any magnitude,
+    as long as no unit that lies 300 decades below its sequence's largest would outgrow it later: such a unit reads 0.
+    `grad_*` and `grads` are plain float64, so that beyond its range they read 0 or ±inf. −inf in a logarithm says zero in
+    that sense. All rows t = 0 … T, shapes as in Trace.
     """
 
     trace: Trace

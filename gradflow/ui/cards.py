@@ -20,7 +20,7 @@ def card(s: Summary) -> str:
     elif math.isnan(s.log10_factor):
         facts = "the loss does not depend on the last state"
     elif s.sequence_type != "many-to-one":
-        facts = f"the total at h₀ is {arrival(s)} of that at h_T"
+        facts = f"‖∂L/∂h₀‖ is {arrival(s)} × ‖∂L/∂h_T‖"
     elif math.isinf(s.log10_factor):
         facts = "exactly 0 arrives"
     else:
