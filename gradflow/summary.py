@@ -85,43 +85,30 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
     norm = {"dL/dh": sw.log10_norm, "dL/dc": sw.log10_norm_c, "joint": sw.log10_norm_joint}[quantity]
     assert norm is not None
     names = read_sequences(exp).steps
-    steps = max(names, key=len)
-    overflow_steps = tuple(int(step) for step in sw.overflow_step if step)
-    if len(overflow_steps) == len(seeds):
-        nothing = np.empty(0)
-        return Summary(
-            exp.cell,
-            steps,
-            len(seeds),
-            nothing,
-            nothing,
-            nothing,
-            np.nan,
-            nothing,
-            overflow_steps,
-            quantity,
-            exp.sequence_type,
-        )
-    low, middle, high = band(norm)
-    factors = log10_factor(norm[sw.overflow_step == 0], [len(own) for own in names])
-    known = factors[~np.isnan(factors)]
-    factor = float(np.quantile(known, 0.5, method="inverted_cdf")) if known.size else np.nan
+    finite = sw.overflow_step == 0
+    low = middle = high = np.empty(0)
+    factor = np.nan
+    if finite.any():
+        low, middle, high = band(norm)
+        factors = log10_factor(norm[finite], [len(own) for own in names])
+        known = factors[~np.isnan(factors)]
+        factor = float(np.quantile(known, 0.5, method="inverted_cdf")) if known.size else np.nan
     try:
         units = run(replace(exp, seed=seeds[0])).log10_abs_h[:, 0]
     except ForwardOverflow:
         units = np.empty(0)
     return Summary(
-        exp.cell,
-        steps,
-        len(seeds),
-        low,
-        middle,
-        high,
-        factor,
-        units,
-        overflow_steps,
-        quantity,
-        exp.sequence_type,
+        cell=exp.cell,
+        steps=max(names, key=len),
+        seeds=len(seeds),
+        low=low,
+        middle=middle,
+        high=high,
+        log10_factor=factor,
+        units=units,
+        overflow_steps=tuple(int(step) for step in sw.overflow_step[~finite]),
+        quantity=quantity,
+        sequence_type=exp.sequence_type,
     )
 
 
