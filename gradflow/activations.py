@@ -33,23 +33,22 @@ def sigmoid(a: Array) -> Array:
     return ONE / (ONE + np.exp(-a))
 
 
-def sigmoid_and_slope(a: Array) -> tuple[Array, Array]:
-    """σ(a) and σ′(a) = e^−a σ(a) · σ(a), elementwise, both to the last digit at either end.
+def sigmoid_parts(a: Array) -> tuple[Array, Array, Array]:
+    """σ(a), 1 − σ(a) and σ′(a) = σ(a) (1 − σ(a)), elementwise, each to the last digit at either end.
 
-    Below a = −709 the first factor, 1 − σ(a), comes out as inf · 0; `fmin` then takes its limit, 1.
+    1 − σ(a) is e^−a σ(a); below a = −709 that comes out as inf · 0, and `fmin` takes its limit, 1.
     """
-    e = np.exp(-a)
-    s = ONE / (ONE + e)
-    e *= s
-    np.fmin(e, ONE, out=e)
-    e *= s
-    return s, e
+    rest = np.exp(-a)
+    s = ONE / (ONE + rest)
+    rest *= s
+    np.fmin(rest, ONE, out=rest)
+    return s, rest, rest * s
 
 
 def sigmoid_slope(a: Array, s: Array) -> Array:
     """σ′(a), elementwise."""
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return sigmoid_and_slope(a)[1]
+        return sigmoid_parts(a)[2]
 
 
 def tanh_slope(a: Array, y: Array) -> Array:

@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gradflow.activations import ONE, sigmoid, sigmoid_and_slope
+from gradflow.activations import ONE, sigmoid, sigmoid_parts
 from gradflow.cells.cell import Array, Cell, Product
 from gradflow.checks import check_choice
 
@@ -35,35 +35,31 @@ class ResetAfterGRU(Cell):
     def memory_sign(self) -> float:  # type: ignore[override]
         return 1.0 if self.update == "keep" else -1.0
 
-    def kept(self, a_z: Array, z: Array) -> Array:
-        """The share of h_{t−1} that stays: z or 1 − z, the latter as σ(−a_z), right also where it is tiny."""
-        return z if self.update == "keep" else sigmoid(-a_z)
-
-    def written(self, a_z: Array, z: Array) -> Array:
-        """The share of h_t that is new: 1 − kept."""
-        return sigmoid(-a_z) if self.update == "keep" else z
+    def kept_and_written(self, z: Array, rest: Array) -> tuple[Array, Array]:
+        """The shares of h_{t−1} that stay and of n that come in, from z and 1 − z."""
+        return (z, rest) if self.update == "keep" else (rest, z)
 
     def step(self, a: Array, h: Array, c: None) -> tuple[Array, None]:
         r, z = sigmoid(a[1:3])
         n = self.phi.value(a[0] + r * a[3])
-        k = self.kept(a[2], z)
-        h = (ONE - k) * n + k * h
+        kept, written = self.kept_and_written(z, ONE - z)
+        h = written * n + kept * h
         return h, None
 
     def partials(self, a: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
-        (r, z), (dr, dz) = sigmoid_and_slope(a[1:3])
-        k = self.kept(a[2], z)
+        (r, z), (_, rest), (dr, dz) = sigmoid_parts(a[1:3])
+        kept, written = self.kept_and_written(z, rest)
         a_n = a[0] + r * a[3]
         n = self.phi.value(a_n)
-        np.multiply(self.written(a[2], z), self.phi.slope(a_n, n), out=da[0])
+        np.multiply(written, self.phi.slope(a_n, n), out=da[0])
         np.multiply(dr, da[0] * a[3], out=da[1])
         np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=da[2])
         np.multiply(r, da[0], out=da[3])
-        return (k,)
+        return (kept,)
 
-    def step_back(self, dh: Array, dc: None, da: Array, k: Array, UT: Product) -> tuple[Array, None]:
+    def step_back(self, dh: Array, dc: None, da: Array, kept: Array, UT: Product) -> tuple[Array, None]:
         da *= dh
-        return UT(da[1:]) + k * dh, None
+        return UT(da[1:]) + kept * dh, None
 
     def gate_values(self, a: Array) -> dict[str, Array]:
         r, z = sigmoid(a[1:3])
@@ -82,26 +78,26 @@ class ResetBeforeGRU(ResetAfterGRU):
         r, z = sigmoid(a[:2])
         a[2:] += U_n(r * h)
         n = self.phi.value(a[2])
-        k = self.kept(a[1], z)
-        h = (ONE - k) * n + k * h
+        kept, written = self.kept_and_written(z, ONE - z)
+        h = written * n + kept * h
         return h, None
 
     def partials(self, a: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
-        (r, z), (dr, dz) = sigmoid_and_slope(a[:2])
-        k = self.kept(a[1], z)
+        (r, z), (_, rest), (dr, dz) = sigmoid_parts(a[:2])
+        kept, written = self.kept_and_written(z, rest)
         n = self.phi.value(a[2])
         np.multiply(dr, h[:-1], out=da[0])  # ∂(r ⊙ h)/∂a_r
         np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=da[1])  # ∂h/∂a_z
-        np.multiply(self.written(a[1], z), self.phi.slope(a[2], n), out=da[2])  # ∂h/∂a_n
-        return r, k
+        np.multiply(written, self.phi.slope(a[2], n), out=da[2])  # ∂h/∂a_n
+        return r, kept
 
     def step_back(  # type: ignore[override]
-        self, dh: Array, dc: None, da: Array, r: Array, k: Array, UT: Product, UT_n: Product
+        self, dh: Array, dc: None, da: Array, r: Array, kept: Array, UT: Product, UT_n: Product
     ) -> tuple[Array, None]:
         da[1:] *= dh
         d_rh = UT_n(da[2:])
         da[0] *= d_rh
-        return UT(da[:2]) + r * d_rh + k * dh, None
+        return UT(da[:2]) + r * d_rh + kept * dh, None
 
     def late_operand(self, a: Array, h: Array) -> Array:
         return sigmoid(a[0]) * h[:-1]

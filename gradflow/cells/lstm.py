@@ -5,7 +5,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from gradflow.activations import sigmoid, sigmoid_and_slope
+from gradflow.activations import sigmoid, sigmoid_parts
 from gradflow.cells.cell import Array, Cell, Product
 
 
@@ -31,7 +31,7 @@ class LSTM(Cell):
         return h, c
 
     def partials(self, a: Array, h: Array, c: Array, da: Array) -> tuple[Array, ...]:
-        (o, i, f), (do, di, df) = sigmoid_and_slope(a[:3])
+        (o, i, f), _, (do, di, df) = sigmoid_parts(a[:3])
         g, y = self.phi.value(a[3]), self.phi.value(c[1:])
         np.multiply(do, y, out=da[0])  # ∂h/∂a_o
         np.multiply(di, g, out=da[1])  # ∂c/∂a_i
