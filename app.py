@@ -1,4 +1,4 @@
-"""The door: page settings and the list of lessons. Run with `streamlit run app.py`."""
+"""The door: page settings, navigation and the frame around the lessons. Run with `streamlit run app.py`."""
 
 import os
 
@@ -8,7 +8,14 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 import streamlit as st
 
 from gradflow.ui import ICON
+from gradflow.ui.frame import frame
+from gradflow.ui.lessons import LESSONS
 
 st.set_page_config(page_title="gradflow", page_icon=str(ICON), layout="wide")
 
-st.navigation([st.Page("pages/lessons/gradient_flow.py", title="Gradient flow", default=True)]).run()
+lessons = {
+    st.Page(lesson.path, title=lesson.title, url_path=lesson.url, default=not lesson.url): lesson for lesson in LESSONS
+}
+page = st.navigation(list(lessons), position="top")
+frame(lessons[page])
+page.run()

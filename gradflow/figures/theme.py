@@ -65,3 +65,19 @@ def styled(figure: go.Figure, height: int) -> go.Figure:
     figure.update_xaxes(tickfont_size=15, title_font_size=16, title_standoff=6)
     figure.update_yaxes(tickfont_size=15, title_font_size=16, title_standoff=10)
     return figure
+
+
+def enlarged(figure: go.Figure, scale: float) -> go.Figure:
+    """The figure with every word and margin larger, for a room that reads it from ten metres."""
+    layout = figure.layout.to_plotly_json()
+    return figure.update_layout(scaled(layout, scale))
+
+
+def scaled(part: Any, scale: float, name: str = "") -> Any:
+    """Every size and margin in a part of a layout times `scale`."""
+    if isinstance(part, dict):
+        return {key: scaled(value, scale, f"{name}.{key}") for key, value in part.items()}
+    if isinstance(part, (list, tuple)):
+        return [scaled(value, scale, name) for value in part]
+    sizes = ("font.size", ".margin.l", ".margin.b", ".margin.t")
+    return part * scale if isinstance(part, (int, float)) and name.endswith(sizes) else part

@@ -1,19 +1,25 @@
-"""Controls made from Experiment's knobs: label, symbol, help, range and default are stated there and nowhere else.
+"""Controls made from knobs: label, symbol, help, range and choices are stated there and nowhere else.
 
-Every control is bound to the URL under its field's name, so that a link restores it, and to nothing else.
+Every control is bound to the URL under its key, so that a link restores it, and to nothing else.
 """
 
-from dataclasses import replace
+from contextvars import ContextVar
 from typing import Any
 
 import streamlit as st
 
-from gradflow.experiment import KNOBS, Experiment, Knob
+from gradflow.experiment import KNOBS, Knob
 from gradflow.findings import NAMES
+from gradflow.summary import QUANTITIES
+from gradflow.ui.link import refuse
+
+# key and label of every control that this run has put in sight
+IN_SIGHT: ContextVar[dict[str, str]] = ContextVar("in_sight")
 
 # what reads better on a control than the value itself
 WORDS = {
     **NAMES,
+    **QUANTITIES,
     "relu": "ReLU",
     "pytorch": "PyTorch's",
     "noise": "Noise",
@@ -24,7 +30,7 @@ WORDS = {
 
 
 def word(value: str) -> str:
-    """A choice as the reader sees it."""
+    """A choice as the reader sees it, and as a link holds it."""
     return WORDS.get(value, value)
 
 
@@ -47,19 +53,30 @@ def told(problem: ValueError) -> str:
     return f"{KNOBS[field].label if field in KNOBS else field} {rest}."
 
 
-def control(field: str, defaults: Experiment, **narrower: Any) -> Any:
-    """The control for one field of Experiment, and its value; `narrower` tightens the knob's range on a page."""
-    k, value = replace(KNOBS[field], **narrower), getattr(defaults, field)
-    shared: dict[str, Any] = {"key": field, "help": f"{k.help}{without_effect(k)}", "bind": "query-params"}
+def control(key: str, default: Any, k: Knob) -> Any:
+    """The control for one knob, and its value; a tuple as the default makes it a choice of several."""
+    refuse(key, default, k, tuple(map(word, k.choices)))
+    IN_SIGHT.get()[key] = k.label
+    shared: dict[str, Any] = {"key": key, "help": f"{k.help}{without_effect(k)}", "bind": "query-params"}
+    if isinstance(default, tuple):
+        return st.pills(
+            labelled(k),
+            k.choices,
+            selection_mode="multi",
+            default=default,
+            format_func=word,
+            width="stretch",
+            **shared,
+        )
     if k.choices and len(k.choices) <= 4 and max(map(len, k.choices)) <= 8:
         return st.segmented_control(
-            labelled(k), k.choices, default=value, required=True, format_func=word, width="stretch", **shared
+            labelled(k), k.choices, default=default, required=True, format_func=word, width="stretch", **shared
         )
     if k.choices:
-        return st.selectbox(labelled(k), k.choices, index=k.choices.index(value), format_func=word, **shared)
-    if isinstance(value, bool):
-        return st.toggle(labelled(k), value, **shared)
-    if isinstance(value, str):
-        return st.text_input(labelled(k), value, **shared)
-    kind = type(value)
-    return st.slider(labelled(k), kind(k.low), kind(k.high), value, kind(k.step), **shared)
+        return st.selectbox(labelled(k), k.choices, index=k.choices.index(default), format_func=word, **shared)
+    if isinstance(default, bool):
+        return st.toggle(labelled(k), default, **shared)
+    if isinstance(default, str):
+        return st.text_input(labelled(k), default, **shared)
+    kind = type(default)
+    return st.slider(labelled(k), kind(k.low), kind(k.high), default, kind(k.step), **shared)

@@ -1,4 +1,4 @@
-"""What every page gives away: a link to exactly this state, the data, and the Python that makes it."""
+"""What every page gives away: a link to exactly this state, the data, the figures and the Python that makes it."""
 
 from collections.abc import Callable
 from dataclasses import fields
@@ -7,6 +7,8 @@ from urllib.parse import urlencode
 import streamlit as st
 
 from gradflow.experiment import Experiment
+from gradflow.ui.controls import IN_SIGHT
+from gradflow.ui.frame import hidden_names, presenting
 
 
 def experiment_code(exp: Experiment, *without: str) -> str:
@@ -18,21 +20,50 @@ def experiment_code(exp: Experiment, *without: str) -> str:
     return f"exp = gf.Experiment(\n{arguments})\n" if given else "exp = gf.Experiment()\n"
 
 
-def link() -> str:
-    """The address that restores exactly this page."""
-    query = urlencode({name: st.query_params.get_all(name) for name in st.query_params}, doseq=True)
+def link(**more: str) -> str:
+    """The address that restores exactly this page, with more in it where that is given."""
+    held = {name: st.query_params.get_all(name) for name in st.query_params}
+    query = urlencode({**held, **{name: value for name, value in more.items() if value}}, doseq=True)
     return f"{st.context.url}?{query}" if query else str(st.context.url)
 
 
 def share(csv: Callable[[], bytes], python: str, name: str) -> None:
-    """The link, the data and the Python in one row; a figure is saved as SVG from its own toolbar.
+    """The link, the data, the figures' format and the Python in one row.
 
     csv is called only when the reader asks for the file `name`.csv; python is a program that prints the page's numbers.
     """
+    unknown = [name for name in hidden_names() if name not in {*IN_SIGHT.get(), "sidebar"}]
+    if unknown:
+        st.warning(
+            f"The link hides {', '.join(unknown)}, but there is no such control here.", icon=":material/link_off:"
+        )
     with st.container(horizontal=True):
-        with st.popover("Link to this page", icon=":material/link:"):
+        with st.popover("Copy link", icon=":material/link:"):
             st.caption("Opens exactly this state, seed included.")
-            st.code(link(), language=None, wrap_lines=True)
+            labels = IN_SIGHT.get()
+            hidden = st.multiselect(
+                "Hide in the link",
+                tuple(labels),
+                format_func=labels.__getitem__,
+                key="link_hides",
+                placeholder="no control",
+            )
+            size = st.toggle("Presenter size: larger type, no sidebar", key="link_presents")
+            st.code(link(hide=",".join(hidden), present="1" * size), language=None, wrap_lines=True)
         st.download_button("Data as CSV", csv, f"{name}.csv", "text/csv", on_click="ignore", icon=":material/download:")
+        with st.popover("Figure", icon=":material/image:"):
+            st.segmented_control(
+                "The camera in a figure's toolbar saves it as",
+                ("SVG", "PNG"),
+                default="SVG",
+                required=True,
+                key="figure_format",
+            )
         with st.popover("Python that makes this", icon=":material/code:"):
             st.code(python)
+        if presenting():
+            st.button("Leave presenter size", on_click=leave_presenter_size)
+
+
+def leave_presenter_size() -> None:
+    st.session_state["present"] = ""

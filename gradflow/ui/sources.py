@@ -1,25 +1,24 @@
 """The equations: the very source that computes them."""
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import streamlit as st
 
 from gradflow.cells import Cell
 
 
-def show_equations(cells: Iterable[Cell]) -> None:
-    """One tab per cell with the source of its forward step, its local derivatives and its step back."""
+def show_sources(tabs: Mapping[str, Sequence[type | Callable[..., Any]]]) -> None:
+    """One tab per name with the source of its classes and functions."""
     with st.expander("Equations, in the lines that compute them", icon=":material/function:"):
-        cells = list(cells)
-        if not cells:
+        if not tabs:
             return
-        for tab, cell in zip(st.tabs([cell.title for cell in cells]), cells, strict=True):
+        for tab, sources in zip(st.tabs(list(tabs)), tabs.values(), strict=True):
             with tab:
-                st.code(source(cell))
+                st.code("\n\n".join(map(inspect.getsource, sources)))
 
 
-def source(cell: Cell) -> str:
-    """The source of the cell's class, after that of any cell it builds on."""
-    classes = [c for c in reversed(type(cell).__mro__) if issubclass(c, Cell) and c is not Cell]
-    return "\n\n".join(inspect.getsource(c) for c in classes)
+def cell_classes(cell: Cell) -> list[type]:
+    """The cell's class, after any cell it builds on."""
+    return [c for c in reversed(type(cell).__mro__) if issubclass(c, Cell) and c is not Cell]

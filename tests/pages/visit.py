@@ -14,15 +14,19 @@ import gradflow as gf
 from gradflow.experiment import KNOBS
 
 APP = Path(__file__).parents[2] / "app.py"
+FRAME = {"present", "hide", "link_hides", "link_presents", "figure_format"}  # the frame's own, on every page
 KINDS = ("slider", "number_input", "selectbox", "button_group", "toggle", "text_input")
 SEEDS = 20
 
 
 class Visit:
-    """A session on the first page; `set` changes controls and reruns it, failing on any exception."""
+    """A session on a page of pages/lessons; `set` changes controls and reruns it, failing on any exception."""
 
-    def __init__(self):
+    def __init__(self, page="gradient_flow", **query):
         self.app = AppTest.from_file(str(APP), default_timeout=120)
+        for key, value in query.items():
+            self.app.query_params[key] = value
+        self.app.switch_page(f"pages/lessons/{page}.py")
         self.run()
 
     def run(self):
@@ -34,7 +38,7 @@ class Visit:
 
     @property
     def controls(self):
-        return {widget.key: widget for kind in KINDS for widget in self.app.get(kind)}
+        return {widget.key: widget for kind in KINDS for widget in self.app.get(kind) if widget.key not in FRAME}
 
     @property
     def settings(self):

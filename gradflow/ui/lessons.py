@@ -1,0 +1,38 @@
+"""The list of lessons, in the order of the navigation, with the network controls that each of them shows."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Lesson:
+    """One page: its script, its name, its address, and which shared controls it has in view and which under More."""
+
+    path: str
+    title: str
+    url: str
+    controls: tuple[str, ...]
+    more: tuple[str, ...]
+
+
+LESSONS = (
+    Lesson(
+        "pages/lessons/gradient_flow.py",
+        "Gradient flow",
+        "",
+        controls=("text", "cells", "activation", "length", "spectral_radius", "forget_bias", "seed"),
+        more=(
+            "input",
+            "sequence_type",
+            "loss",
+            "reduction",
+            "init",
+            "rescale",
+            "input_scale",
+            "hidden",
+            "update_bias",
+            "chrono",
+            "gru_reset",
+            "gru_update",
+        ),
+    ),
+)

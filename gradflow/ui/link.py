@@ -1,0 +1,74 @@
+"""What a link may hold, and what is said where it holds something else.
+
+Streamlit itself drops or clamps a bad value without a word. So a link's values are looked at before the control exists: a
+bad one is taken out of the address, a sentence about it is kept, and the page starts again with the default.
+"""
+
+from typing import Any
+
+import streamlit as st
+
+from gradflow.experiment import Knob
+from gradflow.sequences import check_text
+
+CHECKED, REFUSED = "checked_keys", "refused_values"  # in the session's state
+
+
+def refuse(key: str, default: Any, k: Knob, words: tuple[str, ...]) -> None:
+    """Restarts the page without the link's value of this knob where that is not allowed; later values come from the control."""
+    checked = st.session_state.setdefault(CHECKED, set())
+    if key not in checked and key in st.query_params:
+        values = st.query_params.get_all(key)
+        allowed = wanted(values, default, k, words)
+        if allowed:
+            st.session_state.setdefault(REFUSED, []).append(
+                f"{k.label} in the link must be {allowed}, got {quoted(values)}: the default is used."
+            )
+            del st.query_params[key]
+            st.rerun()
+    checked.add(key)
+
+
+def wanted(values: list[str], default: Any, k: Knob, words: tuple[str, ...]) -> str:
+    """What the knob allows, where the last of the link's values is not that; else nothing."""
+    last = values[-1]
+    if isinstance(default, tuple):
+        return "" if set(values) <= {*words, ""} else f"some of {', '.join(words)}"
+    if words:
+        return "" if last in words else f"one of {', '.join(words)}"
+    if isinstance(default, bool):
+        return "" if last.lower() in ("true", "false") else "true or false"
+    if isinstance(default, str):
+        return not_a_text(last)
+    whole = isinstance(default, int)
+    return "" if is_number(last, k.low, k.high, whole) else f"a {'whole ' * whole}number in [{k.low:g}, {k.high:g}]"
+
+
+def is_number(text: str, low: float, high: float, whole: bool) -> bool:
+    try:
+        value = float(text)
+    except ValueError:
+        return False
+    return low <= value <= high and (value.is_integer() or not whole)
+
+
+def not_a_text(text: str) -> str:
+    """What a text must be, where this one is not; the library's own words."""
+    try:
+        check_text(text)
+    except ValueError as problem:
+        return str(problem).removeprefix("text must be ").partition(", got")[0]
+    return ""
+
+
+def quoted(values: list[str]) -> str:
+    """A link's values as inert code in a sentence, cut to a readable length."""
+    text = "".join(c for c in ", ".join(values) if c.isprintable() and c != "`")
+    return f"`{text if len(text) <= 40 else text[:39] + '…'}`" if text else "nothing"
+
+
+def show_refused() -> None:
+    """What was wrong with the link that opened the page, once."""
+    refused = st.session_state.pop(REFUSED, [])
+    if refused:
+        st.warning("  \n".join(refused), icon=":material/link_off:")
