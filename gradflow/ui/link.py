@@ -11,7 +11,7 @@ import streamlit as st
 from gradflow.experiment import Knob
 from gradflow.sequences import check_text
 
-CHECKED, REFUSED = "checked_keys", "refused_values"  # in the session's state
+CHECKED, REFUSED, TOLD = "checked_keys", "refused_values", "told_values"  # in the session's state
 
 
 def refuse(key: str, default: Any, k: Knob, words: tuple[str, ...]) -> None:
@@ -21,9 +21,8 @@ def refuse(key: str, default: Any, k: Knob, words: tuple[str, ...]) -> None:
         values = st.query_params.get_all(key)
         allowed = wanted(values, default, k, words)
         if allowed:
-            st.session_state.setdefault(REFUSED, []).append(
-                f"{k.label} in the link must be {allowed}, got {quoted(values)}: the default is used."
-            )
+            sentence = f"{k.label} in the link must be {allowed}, got {quoted(values)}: the default is used."
+            st.session_state[REFUSED] = [*st.session_state.get(REFUSED, []), *st.session_state.get(TOLD, []), sentence]
             del st.query_params[key]
             st.rerun()
     checked.add(key)
@@ -68,7 +67,7 @@ def quoted(values: list[str]) -> str:
 
 
 def show_refused() -> None:
-    """What was wrong with the link that opened the page, once."""
-    refused = st.session_state.pop(REFUSED, [])
-    if refused:
-        st.warning("  \n".join(refused), icon=":material/link_off:")
+    """What was wrong with the link that opened the page, once; a page that starts again tells it again."""
+    st.session_state[TOLD] = st.session_state.pop(REFUSED, [])
+    if st.session_state[TOLD]:
+        st.warning("  \n".join(st.session_state[TOLD]), icon=":material/link_off:")

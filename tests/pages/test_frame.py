@@ -1,0 +1,255 @@
+"""The frame around every lesson: links good and bad, hidden controls, presenter size, one computation for a whole class."""
+
+import random
+from pathlib import Path
+from threading import Barrier, Thread
+
+import pytest
+from visit import FRAME, KINDS, Visit
+
+from gradflow.summary import summarise
+from gradflow.ui import cache
+from gradflow.ui.frame import SHARED
+from gradflow.ui.lessons import LESSONS
+
+PAGES = {Path(lesson.path).stem: lesson for lesson in LESSONS}
+IN_VIEW = 6
+
+
+def said(visit):
+    return " ".join(warning.value for warning in visit.app.warning)
+
+
+def styles(visit):
+    return " ".join(e.proto.body for e in visit.app.get("html") if "<style>" in e.proto.body)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_a_page_opens_on_a_finished_picture(name):
+    page = Visit(name)
+    assert len(page.heading) > 20
+    assert not page.app.warning
+    charts = page.app.get("plotly_chart")
+    assert 1 <= len(charts) <= 4
+    assert all(len(chart.proto.alt) > 20 for chart in charts)
+    assert page.python
+    assert page.csv.count(b"\n") > 10
+    assert any(expander.label.startswith("Equations") for expander in page.app.expander)
+
+
+def test_every_lesson_has_its_own_address_and_known_controls():
+    assert len({lesson.url for lesson in LESSONS}) == len({lesson.title for lesson in LESSONS}) == len(LESSONS)
+    for lesson in LESSONS:
+        assert set(lesson.controls) | set(lesson.more) <= set(SHARED)
+        assert not set(lesson.controls) & set(lesson.more)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_at_most_six_controls_are_in_view(name):
+    page = Visit(name)
+    sidebar = page.app.sidebar
+    hidden = {w.key for e in sidebar.expander for kind in KINDS for w in e.get(kind)}
+    unused = set(SHARED) - set(PAGES[name].controls) - set(PAGES[name].more)
+    in_view = {w.key for kind in KINDS for w in sidebar.get(kind)} - hidden - unused - FRAME
+    assert len(in_view - {"text"}) <= IN_VIEW
+
+
+BAD = {
+    "spectral_radius": ("77", "-1", "nan", "inf", "", "one", "1e999", "0x1"),
+    "length": ("0", "301", "7.5", "many", "-3", "1e9", "٣x"),
+    "cells": ("foo", "rnn", "RNN,LSTM"),
+    "activation": ("softplus", "TANH", ""),
+    "chrono": ("2", "yes", ""),
+    "text": ("", "   ", "x" * 5001),
+    "sequence_type": ("many", "<script>alert(1)</script>"),
+}
+
+
+@pytest.mark.parametrize(("key", "raw"), [(key, raw) for key, values in BAD.items() for raw in values])
+def test_a_link_s_bad_value_is_named_and_replaced_by_the_default(key, raw):
+    page = Visit(seed="3", **{key: raw})
+    default, k = SHARED[key]
+    assert page.settings["seed"] == 3
+    assert page.settings[key] in (default, list(default) if isinstance(default, tuple) else default)
+    assert said(page).startswith(k.label)
+    assert "in the link must be" in said(page)
+    assert "the default is used" in said(page)
+    assert len(said(page)) < 250
+    assert page.figures
+    page.run()
+    assert not said(page)  # told once
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"spectral_radius": "1.234"},
+        {"length": "7"},
+        {"cells": ["RNN", "GRU"]},
+        {"activation": "ReLU"},
+        {"chrono": "TRUE"},
+    ],
+    ids=str,
+)
+def test_a_link_s_good_value_is_taken_without_a_word(query):
+    page = Visit(**query)
+    ((key, raw),) = query.items()
+    want = {"1.234": 1.234, "7": 7, "ReLU": "relu", "TRUE": True}.get(str(raw), ["rnn", "gru"])
+    assert page.settings[key] == want
+    assert not said(page)
+
+
+def test_several_bad_values_are_all_named_and_the_good_ones_kept():
+    page = Visit(spectral_radius="99", length="x", seed="5", forget_bias="2")
+    assert SHARED["spectral_radius"][1].label in said(page)
+    assert SHARED["length"][1].label in said(page)
+    assert (page.settings["seed"], page.settings["forget_bias"]) == (5, 2.0)
+
+
+@pytest.mark.parametrize("raw", ["![x](https://example.com/x.png)", "`</code><img src=x>`", "a\nb\x00\u202e"])
+def test_a_bad_value_is_quoted_as_inert_code(raw):
+    text = said(Visit(activation=raw))
+    before, quoted, after = text.split("`")
+    assert before.endswith("got ")
+    assert after.startswith(": the default")
+    assert quoted.isprintable()
+
+
+def test_a_link_may_hide_controls():
+    page = Visit(hide="seed,length")
+    assert ".st-key-seed, .st-key-length { display: none; }" in styles(page)
+    assert not said(page)
+    assert "stSidebar" in styles(Visit(hide="sidebar"))
+    assert page.settings["seed"] == 0  # hidden, not gone
+
+
+def test_hiding_what_does_not_exist_is_said_and_no_style_can_be_smuggled_in():
+    page = Visit(hide="seed,sede,} body{background:url(https://example.com)")
+    assert "sede" in said(page)
+    assert "url(" not in styles(page).split(".st-key-seed")[1]
+
+
+def test_presenter_size_is_in_the_link_and_can_be_left():
+    page = Visit(present="1")
+    assert "font-size: 21px" in styles(page)
+    sizes = [figure["layout"]["font"]["size"] for figure in page.figures]
+    assert min(sizes) > max(figure["layout"]["font"]["size"] for figure in Visit().figures)
+    (leave,) = (b for b in page.app.button if b.label == "Leave presenter size")
+    leave.click()
+    page.run()
+    assert "font-size: 21px" not in styles(page)
+
+
+@pytest.mark.parametrize("off", ["0", "false", ""])
+def test_presenter_size_can_be_off_in_a_link(off):
+    assert "font-size: 21px" not in styles(Visit(present=off))
+
+
+@pytest.fixture
+def counted():
+    """A cached computation that counts how often it is really done."""
+    calls = []
+
+    def compute(exp, cells, seeds, quantity):
+        calls.append(exp)
+        return summarise(exp, cells, seeds, quantity)
+
+    cached = cache.shared(compute)
+    cached.clear()
+    yield cached, calls
+    cached.clear()
+
+
+def test_a_class_of_40_that_opens_one_link_computes_once(counted):
+    cached, calls = counted
+    exp = Visit().experiment
+    together, results = Barrier(40), []
+
+    def student():
+        together.wait()
+        results.append(cached(exp, ("rnn", "lstm", "gru"), tuple(range(20)), "dL/dh"))
+
+    class_of_40 = [Thread(target=student) for _ in range(40)]
+    for thread in class_of_40:
+        thread.start()
+    for thread in class_of_40:
+        thread.join()
+    assert len(calls) == 1
+    assert len(results) == 40
+    assert all((r["rnn"].middle == results[0]["rnn"].middle).all() for r in results)
+
+
+def test_what_is_shared_is_bounded(counted):
+    cached, calls = counted
+    exp = Visit(length="2").experiment
+    for seed in range(140):
+        cached(exp, ("rnn",), (seed,), "dL/dh")
+    cached(exp, ("rnn",), (139,), "dL/dh")
+    assert len(calls) == 140
+    cached(exp, ("rnn",), (0,), "dL/dh")
+    assert len(calls) == 141  # the oldest has been given up
+
+
+HOSTILE = (
+    "<script>alert(1)</script>",
+    "-99999999999999999999",
+    "1e999",
+    "NaN",
+    "한국어 👨‍👩‍👧‍👦",
+    "../../etc/passwd",
+    "{{7*7}}",
+    "' OR 1=1 --",
+    "\u202eabc\x00",
+    "[](javascript:alert(1))",
+    "x" * 6000,
+)
+COSTLY = {"length": 40, "hidden": 16}  # the extremes have tests of their own
+
+
+def good_value(widget, rng):
+    """What a link may hold for this control, and what the control then has."""
+    if widget.type == "slider":
+        high = COSTLY.get(widget.key, widget.max)
+        value = type(widget.value)(widget.min + round(rng.random() * (high - widget.min) / widget.step) * widget.step)
+        value = round(value, 6)
+        return str(value), value
+    if widget.type == "toggle":
+        value = rng.random() < 0.5
+        return str(value).lower(), value
+    if widget.type == "text_input":
+        return "Gradients fade.", "Gradients fade."
+    words = list(getattr(widget, "options", None) or [])
+    if widget.type == "button_group":
+        words = [option.content for option in widget.proto.options]
+    chosen = rng.choice(words)
+    return chosen, None
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_random_links_good_and_hostile(name):
+    """300 in all: whatever a link holds, the page renders, names what is bad and does not execute it."""
+    controls = {key: widget for key, widget in Visit(name).controls.items() if key not in FRAME}
+    for state in range(-(-300 // len(PAGES))):
+        rng = random.Random(f"{name} {state}")
+        query, want, bad = {key: str(value) for key, value in COSTLY.items()}, {}, []
+        for key in rng.sample(sorted(controls), rng.randint(1, min(8, len(controls)))):
+            if rng.random() < 0.4:
+                query[key] = rng.choice(HOSTILE)
+                if controls[key].type != "text_input" or len(query[key]) > 5000:
+                    bad.append(key)
+            else:
+                query[key], want[key] = good_value(controls[key], rng)
+        if rng.random() < 0.2:
+            query[rng.choice(HOSTILE[:8])] = rng.choice(HOSTILE)
+        page = Visit(name, **query)
+        assert page.heading, query
+        text = said(page)
+        for key in bad:
+            label = (SHARED[key][1].label if key in SHARED else controls[key].label).split(" ")[0]
+            assert label in text, (key, query)
+        settings = page.settings
+        for key, value in want.items():
+            assert value is None or settings[key] == pytest.approx(value), (key, query)
+        bodies = " ".join(e.proto.body for e in page.app.get("html"))
+        assert "<script" not in bodies
+        assert "javascript:" not in bodies.replace(text, "")
