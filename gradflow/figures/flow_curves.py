@@ -12,8 +12,8 @@ from gradflow.figures.theme import (
     REFERENCE,
     TIME_AXIS,
     decades,
+    figure,
     log_ticks,
-    styled,
     subscripted,
     translucent,
 )
@@ -27,49 +27,75 @@ def flow_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Figur
     The reader should conclude how fast the gradient fades on its way back, and which cell carries it furthest. Exact
     zeros end a line: a log axis has no place for them.
     """
-    figure = go.Figure()
     drawn = [s for s in summaries.values() if s.middle.size]
     low, high = y_range(drawn)
     room = 0.04 * (high - low)  # so that a curve along an edge is whole
-    for s in drawn:
-        t = np.arange(s.length + 1)
-        colour, name = CELL_COLOURS[s.cell], NAMES[s.cell]
-        finite = np.isfinite(s.low) & np.isfinite(s.high)
-        edge = {"mode": "lines", "line_width": 0, "hoverinfo": "skip", "showlegend": False, "legendgroup": name}
-        figure.add_scatter(x=t[finite], y=s.low[finite], **edge)
-        figure.add_scatter(x=t[finite], y=s.high[finite], fill="tonexty", fillcolor=translucent(colour, 0.16), **edge)
-        figure.add_scatter(
-            x=t,
-            y=np.where(np.isfinite(s.middle), s.middle, np.nan),
-            name=name,
-            legendgroup=name,
-            line={"color": colour, "width": 3.5, "dash": CELL_DASHES[s.cell]},
-            customdata=[[power_of_ten(v), label] for v, label in zip(s.middle, ["h₀", *s.steps], strict=True)],
-            hovertemplate="%{customdata[0]} at step %{x} “%{customdata[1]}”",
-        )
-    symbols = " and ".join(f"‖{subscripted(QUANTITIES[q])}‖" for q in dict.fromkeys(s.quantity for s in drawn))
     length = max((s.length for s in drawn), default=1)
-    figure.add_hline(y=0.0, line={"color": REFERENCE, "width": 1.5})
     starts_at_1 = all(abs(s.middle[-1]) < 0.01 for s in drawn)
-    figure.add_annotation(text="1: unchanged" if starts_at_1 else "1", **at_line(length, 0.0))
+    lines = [(0.0, "1: unchanged" if starts_at_1 else "1", "solid")]
     if low < FLOAT32_SMALLEST:
-        figure.add_hline(y=FLOAT32_SMALLEST, line={"color": REFERENCE, "width": 1.5, "dash": "dash"})
-        text = "1.2·10⁻³⁸: where float32 training stops seeing it"
-        figure.add_annotation(text=text, **at_line(length, FLOAT32_SMALLEST))
-    figure.update_xaxes(
-        title=TIME_AXIS, range=[-0.5, length + 0.5], showgrid=False, zeroline=False, dtick=1 if length < 12 else None
+        lines.append((FLOAT32_SMALLEST, "1.2·10⁻³⁸: where float32 training stops seeing it", "dash"))
+    symbols = " and ".join(f"‖{subscripted(QUANTITIES[q])}‖" for q in dict.fromkeys(s.quantity for s in drawn))
+    return figure(
+        [trace for s in drawn for trace in (*band(s), line(s))],
+        height,
+        xaxis={
+            "title": {"text": TIME_AXIS},
+            "range": [-0.5, length + 0.5],
+            "showgrid": False,
+            "dtick": 1 if length < 12 else None,
+        },
+        yaxis={"title": {"text": symbols, "standoff": 10}, **log_ticks(low - room, high + 2.0 * room)},
+        shapes=[reference_line(y, dash) for y, _, dash in lines],
+        annotations=[at_line(length, y, text) for y, text, _ in lines],
     )
-    figure.update_yaxes(
-        title=symbols,
-        zeroline=False,
-        **log_ticks(low - room, high + 2.0 * room),
-    )
-    return styled(figure, height)
 
 
-def at_line(x: float, y: float) -> dict:
-    """Where a reference line's words stand: at the right end, just above it."""
+def band(s: Summary) -> list[dict]:
+    """10 to 90 % as a filled area."""
+    t, finite = np.arange(s.length + 1), np.isfinite(s.low) & np.isfinite(s.high)
+    edge = {
+        "mode": "lines",
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "legendgroup": NAMES[s.cell],
+    }
+    filled = {"fill": "tonexty", "fillcolor": translucent(CELL_COLOURS[s.cell], 0.16)}
+    return [{**edge, "x": t[finite], "y": s.low[finite]}, {**edge, **filled, "x": t[finite], "y": s.high[finite]}]
+
+
+def line(s: Summary) -> dict:
+    """The median."""
     return {
+        "x": np.arange(s.length + 1),
+        "y": np.where(np.isfinite(s.middle), s.middle, np.nan),
+        "mode": "lines",
+        "name": NAMES[s.cell],
+        "legendgroup": NAMES[s.cell],
+        "line": {"color": CELL_COLOURS[s.cell], "width": 3.5, "dash": CELL_DASHES[s.cell]},
+        "customdata": [[power_of_ten(v), label] for v, label in zip(s.middle, ["h₀", *s.steps], strict=True)],
+        "hovertemplate": "%{customdata[0]} at step %{x} “%{customdata[1]}”",
+    }
+
+
+def reference_line(y: float, dash: str) -> dict:
+    """A line across the whole width."""
+    return {
+        "type": "line",
+        "xref": "x domain",
+        "x0": 0,
+        "x1": 1,
+        "y0": y,
+        "y1": y,
+        "line": {"color": REFERENCE, "width": 1.5, "dash": dash},
+    }
+
+
+def at_line(x: float, y: float, text: str) -> dict:
+    """A reference line's words, at its right end, just above it."""
+    return {
+        "text": text,
         "x": x,
         "y": y,
         "showarrow": False,

@@ -1,6 +1,7 @@
 """One palette, one set of axes, for every figure."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import plotly.graph_objects as go
@@ -49,6 +50,37 @@ def decades(lowest: float, highest: float) -> tuple[float, float]:
     lowest, highest = min(lowest, -1.0), max(highest, 0.0)
     unit = next(u * 10**k for k in range(6) for u in (1, 2, 5) if (highest - lowest) / (u * 10**k) <= 10)
     return unit * math.floor(lowest / unit), unit * math.ceil(highest / unit)
+
+
+AXIS = {"tickfont": {"size": 15}, "zeroline": False}
+
+
+def figure(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
+    """A figure with the common look: fixed height and margins so that nothing jumps, no chrome.
+
+    Traces and layout are plain dicts and become a figure in one go: Plotly's `add_…` and `update_…` methods validate anew at
+    each call, which takes ten times as long, at every move of a slider.
+    """
+    common = {
+        "margin": MARGIN,
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"size": 16},
+        "hovermode": "x",
+        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
+    }
+    axes = {
+        name: {**AXIS, **part, "title": {"font": {"size": 16}, "standoff": 6, **part.get("title", {})}}
+        for name, part in layout.items()
+        if name.startswith(("xaxis", "yaxis"))
+    }
+    return go.Figure({"data": list(data), "layout": {"height": height, **common, **layout, **axes}})
+
+
+def columns(count: int, gap: float) -> list[tuple[str, float, float]]:
+    """For `count` pictures side by side: the number behind an axis' name ("" for the first), left and right as shares."""
+    width = (1.0 - gap * (count - 1)) / max(1, count)
+    return [(str(k + 1) if k else "", k * (width + gap), k * (width + gap) + width) for k in range(count)]
 
 
 def styled(figure: go.Figure, height: int) -> go.Figure:
