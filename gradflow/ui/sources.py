@@ -2,6 +2,7 @@
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import streamlit as st
@@ -16,7 +17,11 @@ def show_sources(tabs: Mapping[str, Sequence[type | Callable[..., Any]]]) -> Non
             return
         for tab, sources in zip(st.tabs(list(tabs)), tabs.values(), strict=True):
             with tab:
-                st.code("\n\n".join(map(inspect.getsource, sources)))
+                st.code("\n\n".join(map(source, sources)))
+
+
+# Python parses the file anew at every call
+source = lru_cache(maxsize=None)(inspect.getsource)
 
 
 def cell_classes(cell: Cell) -> list[type]:
