@@ -10,7 +10,7 @@ LOCAL = {"127.0.0.1", ""}  # data: and blob: addresses have no host
 
 DRAWN = """() => {
     const figures = [...document.querySelectorAll('.js-plotly-plot')];
-    return figures.length > 1 && figures.every(f => f.data?.length && f.querySelector('.main-svg .xtick, .main-svg .xtitle'));
+    return figures.length > 0 && figures.every(f => f.data?.length && f.querySelector('.main-svg .xtick, .main-svg .xtitle'));
 }"""
 IDLE = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
     && document.querySelector('h2') !== null"""

@@ -1,0 +1,136 @@
+"""Every lesson in a real browser: by deep link on a fresh server, at its controls' extremes, on a laptop and on a phone."""
+
+import pytest
+from tab import LAPTOP, Tab
+
+from gradflow.ui.lessons import LESSONS
+
+PHONE = {"width": 390, "height": 844}
+HOME, *OTHERS = LESSONS
+PAINTED = """scheme => {
+    const paint = getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor.match(/\\d+/);
+    return scheme === 'dark' ? paint < 60 : paint > 200;
+}"""
+# WCAG contrast against what is painted behind: 4.5 for text, 3 for large text and graphics
+READABLE = {
+    "h2": 7.0,
+    "[data-testid=stMarkdown] p": 4.5,
+    "label p": 4.5,
+    ".xtick text, .ytick text": 3.0,
+    ".xtitle, .ytitle": 3.0,
+    ".annotation-text": 3.0,
+    ".legendtext": 4.5,
+}
+every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.title)
+
+
+@pytest.mark.parametrize("lesson", OTHERS, ids=lambda lesson: lesson.title)
+def test_a_deep_link_is_the_first_thing_a_fresh_server_sees(fresh_server, visit, lesson):
+    tab = visit(f"{fresh_server}/{lesson.url}?seed=3", new=True).settled()
+    assert len(tab.heading) > 20
+    assert tab.query == {"seed": ["3"]}
+    assert tab.page.locator("[data-testid=stException], [data-testid=stAlert]").count() == 0
+
+
+@every_lesson
+def test_on_a_laptop_the_first_figure_is_whole(server, visit, lesson):
+    tab = visit(f"{server}/{lesson.url}").settled()
+    box = tab.page.locator(".js-plotly-plot").first.bounding_box()
+    assert box["y"] > 0
+    assert box["y"] + box["height"] <= LAPTOP["height"]
+    assert box["width"] > 600
+    assert tab.sideways() == []
+    alternatives = tab.page.locator("[data-testid=stPlotlyChart][role=figure]").evaluate_all(
+        "all => all.map(figure => figure.getAttribute('aria-label'))"
+    )
+    assert len(alternatives) == tab.page.locator(".js-plotly-plot").count()
+    assert all(len(sentence) > 20 for sentence in alternatives)
+
+
+@every_lesson
+def test_on_a_phone_nothing_scrolls_sideways(server, visit, lesson):
+    tab = visit(f"{server}/{lesson.url}", viewport=PHONE).settled()
+    assert tab.sideways() == []
+    for box in (figure.bounding_box() for figure in tab.page.locator(".js-plotly-plot").all()):
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= PHONE["width"]
+
+
+@every_lesson
+def test_words_are_readable_in_light_and_in_dark(server, visit, lesson):
+    tab = visit(f"{server}/{lesson.url}").settled()
+    for scheme in ("light", "dark"):
+        tab.page.emulate_media(color_scheme=scheme)
+        tab.page.wait_for_function(PAINTED, arg=scheme)
+        tab.settled()
+        for selector, least in READABLE.items():
+            worst, text = tab.least_contrast(selector)
+            assert worst is None or worst >= least, f"{scheme}: {selector} “{text}” {worst:.2f}"
+
+
+@every_lesson
+def test_the_extremes_of_the_controls_in_view(server, visit, lesson):
+    """Driven from the keyboard alone; the page must come back with its figures each time."""
+    tab = visit(f"{server}/{lesson.url}").settled()
+    sidebar = tab.page.locator("[data-testid=stSidebar]")
+    for slider in sidebar.get_by_role("slider").all():
+        if not slider.is_visible():
+            continue
+        for key, end in (("End", "max"), ("Home", "min")):
+            slider.focus()
+            tab.page.keyboard.press(key)
+            tab.page.wait_for_timeout(100)
+            tab.idle()
+            assert slider.input_value() == slider.get_attribute(end)
+            assert tab.page.locator("[data-testid=stException]").count() == 0
+            tab.settled()
+
+
+@every_lesson
+def test_presenter_size_is_larger_and_has_no_sidebar(server, visit, lesson):
+    tab = visit(f"{server}/{lesson.url}?present=1&hide=seed").settled()
+    assert not tab.page.locator("[data-testid=stSidebar]").is_visible()
+    assert not tab.page.locator(".st-key-seed").first.is_visible()
+    size = tab.page.locator("h2").first.evaluate("title => parseFloat(getComputedStyle(title).fontSize)")
+    assert size > 28
+    assert tab.sideways() == []
+    tab.page.get_by_role("button", name="Leave presenter size").click()
+    tab.page.locator("[data-testid=stSidebar]").wait_for(state="visible")
+    assert tab.query == {"hide": ["seed"]}
+
+
+@pytest.mark.skipif(len(LESSONS) < 2, reason="there is one page")
+def test_values_follow_from_page_to_page(server, visit):
+    tab = visit(f"{server}/?spectral_radius=0.8&seed=4&activation=sigmoid&hide=length&hidden=24").settled()
+    carried = tab.query
+    for lesson in (*OTHERS, HOME):
+        tab.page.get_by_role("link", name=lesson.title, exact=True).first.click()
+        tab.page.wait_for_url(f"**/{lesson.url}*")
+        tab.page.wait_for_function("() => new URLSearchParams(location.search).get('seed') === '4'")
+        tab.settled()
+        assert tab.query == carried, lesson.title
+        assert tab.page.locator(".st-key-spectral_radius input").first.input_value() == "0.8"
+
+
+@pytest.fixture(scope="module")
+def traveller(returning):
+    """One tab that follows one link after the other."""
+    tab = Tab(returning, LAPTOP)
+    yield tab
+    tab.page.close()
+
+
+@every_lesson
+@pytest.mark.parametrize(
+    "query",
+    [
+        "spectral_radius=abc&length=0&seed=-1&hidden=9e9",
+        "activation=%3Cscript%3Ealert(1)%3C/script%3E&text=%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E&cells=%5B%5D",
+    ],
+)
+def test_a_hostile_link_names_what_is_bad_and_opens_the_page(server, traveller, lesson, query):
+    traveller.problems.clear()
+    traveller.open(f"{server}/{lesson.url}?{query}").settled()
+    assert "in the link must be" in traveller.page.locator("[data-testid=stAlert]").first.inner_text()
+    assert traveller.page.locator("[data-testid=stException], [data-testid=stMain] img[src=x]").count() == 0
+    assert not traveller.problems, "\n".join(traveller.problems)
