@@ -208,7 +208,8 @@ class Network:
 
 def read_sequences(exp: Experiment) -> Sequences:
     """What the experiment's network reads, before its sequence type silences some of the steps."""
-    return read_input(exp.input, exp.text, exp.length, exp.batch, exp.seed, exp.loss == "prediction")
+    drawn_with = exp.seed if exp.input == "noise" else 0  # other inputs are the same for every seed, and made once
+    return read_input(exp.input, exp.text, exp.length, exp.batch, drawn_with, exp.loss == "prediction")
 
 
 def build_cell(exp: Experiment, cell: str | None = None) -> Cell:
