@@ -11,6 +11,7 @@ from gradflow.cells import CELLS, GRU, LSTM, RNN, Cell
 from gradflow.clipping import Clipped, clip_by_norm, clip_by_value
 from gradflow.experiment import Experiment, Run, build, run
 from gradflow.flow import Flow, Trace
+from gradflow.gradient_check import Check, check_gradients
 from gradflow.measures import half_life, log10_factor, verdict
 from gradflow.spectrum import (
     MeanField,
@@ -34,6 +35,7 @@ __all__ = [
     "LSTM",
     "RNN",
     "Cell",
+    "Check",
     "Clipped",
     "Experiment",
     "Flow",
@@ -45,6 +47,7 @@ __all__ = [
     "Trace",
     "backward",
     "build",
+    "check_gradients",
     "clip_by_norm",
     "clip_by_value",
     "compare",

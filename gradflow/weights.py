@@ -16,7 +16,7 @@ from gradflow.cells import CELLS, Cell, as_cell
 from gradflow.checks import as_numbers, shown, square_matrix
 from gradflow.parameters import NAMES, Params, check_params
 
-STREAMS = ("w_hh", "w_ih", "bias", "input", "readout")
+STREAMS = ("w_hh", "w_ih", "bias", "input", "readout", "check")
 
 
 def generator(seed: int, stream: str, *which: int) -> np.random.Generator:
