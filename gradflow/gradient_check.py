@@ -11,7 +11,8 @@ try the derivative is left out. It is also left out if it is too small beside th
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from math import sqrt
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,23 +22,26 @@ from gradflow.experiment import Experiment, Run, run
 from gradflow.findings import power_of_ten
 from gradflow.flow import columns
 from gradflow.losses import Readout
-from gradflow.parameters import Params
+from gradflow.parameters import NAMES, Params
 from gradflow.unroll import unroll
 from gradflow.weights import generator
 
 if TYPE_CHECKING:
     import pandas as pd
 
-WORK = 3e8  # multiplications that all restarts together may take, which is about a third of a second
-DIRECTIONS = 4  # the fewest random directions in a state, and as many in every parameter array
+WORK = 3e8  # multiplications that all passes together may take, which is about a third of a second
+DIRECTIONS = 4  # random directions in every parameter array; one would reveal a wrong gradient, but for a coincidence
 FAINTEST, LARGEST = -270.0, 200.0  # decades between which a complex step stays in float64's range
-DIFFERENCES = np.array([-3, -2, -1, 1, 2, 3])
-SIXTH_ORDER = np.array([-1, 9, -45, 45, -9, 1]) / 60
-FOURTH_ORDER = np.array([0, 1, -8, 8, -1, 0]) / 12
+# a difference of sixth and one of fourth order: how many nudges away, and the two weights of the loss there
+WEIGHTS = np.array(
+    [(k, w / 60, v / 12) for k, w, v in ((-3, -1, 0), (-2, 9, 1), (-1, -45, -8), (1, 45, 8), (2, -9, -1), (3, 1, 0))]
+)
+OUTERMOST_FIRST = (0, 5, 1, 4, 2, 3)
+EPS = float(np.finfo(float).eps)
 FIRST_NUDGE, SMALLER, TRIES = 2.0**-7, 4.0, 10  # relative to what is nudged
-DIGITS = 1e-9  # what a difference must resolve to be compared
+DIGITS = 4e-10  # what a difference must resolve to be compared
 
-METHODS = {"complex": "complex step", "differences": "central differences of sixth order"}
+COMPLEX, DIFFERENCES = "complex steps", "central differences of sixth order"
 
 # nudges of the k directions → losses (k, B) and the signs of all states and gates, (k, …)
 Losses = Callable[[NDArray[np.int_], Array], tuple[Array, NDArray[np.bool_]]]
@@ -47,7 +51,8 @@ Losses = Callable[[NDArray[np.int_], Array], tuple[Array, NDArray[np.bool_]]]
 class Compared:
     """One gradient against its numerical derivatives: how many were compared, and ‖difference‖ / ‖gradient‖ over them.
 
-    left_out: how many were not, because a kink was always too near, or the value out of the method's reach.
+    Not compared are those for which a kink was always too near (at_kinks), or which the method cannot see (out_of_reach):
+    beyond float64's range for a complex step, too small beside the loss for a difference.
     """
 
     gradient: str
@@ -86,15 +91,18 @@ class Check:
     @property
     def sentence(self) -> str:
         """The outcome in words: what was done, how well it agrees and where least, what was left out."""
-        kinks, beyond = (sum(getattr(c, kind) for c in self.compared) for kind in ("at_kinks", "out_of_reach"))
-        agrees = "exactly" if self.largest == 0.0 else f"to {power_of_ten(np.log10(self.largest))} of its size or better"
+        size = f"{power_of_ten(np.log10(self.largest))} of the gradient's size" if self.largest else "0"
         told = (
-            f"{self.derivatives:,} derivatives by {METHODS[self.method]} on the forward pass alone: every gradient agrees "
-            f"{agrees}, {self.worst.gradient} least."
+            f"{self.cell}: {self.derivatives:,} derivatives by {self.method} of the forward pass alone; "
+            f"the largest disagreement is {size}, in {self.worst.gradient}."
         )
-        reasons = {"too near a kink of ReLU": kinks, "out of the method's reach": beyond}
-        left = " and ".join(f"{count:,} {why}" for why, count in reasons.items() if count)
-        return f"{told} Left out: {left}." if left else told
+        faint = "beyond float64's range" if self.method == COMPLEX else "too small beside the loss for a difference"
+        left = {
+            "too near a kink of ReLU": sum(c.at_kinks for c in self.compared),
+            faint: sum(c.out_of_reach for c in self.compared),
+        }
+        reasons = " and ".join(f"{count:,} {why}" for why, count in left.items() if count)
+        return f"{told} Left out: {reasons}." if reasons else told
 
     def to_frame(self) -> "pd.DataFrame":
         """One row per gradient: its name, derivatives compared, disagreement, and how many were left out and why."""
@@ -113,12 +121,13 @@ def check_gradients(exp: Experiment) -> Check:
     done = run(exp)
     rng = generator(exp.seed, "check")
     smooth = exp.activation != "relu"
-    compared = [compare_parameter(done, name, rng, smooth) for name in done.trace.params]
-    compared += [compare_readout(done, name, rng, smooth) for name in done.network.readout.params]
     steps, states = restarts(len(done.trace.x)), ["h", "c"] if done.trace.c is not None else ["h"]
-    count = affordable(done, steps, len(states), smooth)
+    count = affordable(done, len(NAMES) * len(done.trace.x), DIRECTIONS, smooth)
+    compared = [compare_parameter(done, name, count, rng, smooth) for name in NAMES]
+    compared += [compare_readout(done, name, rng, smooth) for name in done.network.readout.params]
+    count = affordable(done, len(states) * sum(len(done.trace.h) - t for t in steps), exp.hidden, smooth)
     compared += [compare_state(done, state, t, count, rng, smooth) for state in states for t in steps]
-    return Check(done.trace.cell.title, "complex" if smooth else "differences", tuple(compared))
+    return Check(done.trace.cell.title, COMPLEX if smooth else DIFFERENCES, tuple(compared))
 
 
 def restarts(steps: int) -> list[int]:
@@ -127,17 +136,16 @@ def restarts(steps: int) -> list[int]:
     return sorted({steps - d for d in distances if d <= steps}, reverse=True)
 
 
-def affordable(done: Run, steps: list[int], states: int, smooth: bool) -> int:
-    """In how many directions each state is nudged: one per unit, or as many as WORK allows."""
-    length, batch, _ = done.trace.x.shape
-    products = done.trace.w.size * batch * states * sum(length - t + 1 for t in steps)
-    return int(np.clip(WORK / products / (1 if smooth else len(DIFFERENCES)), DIRECTIONS, done.trace.h.shape[-1]))
+def affordable(done: Run, steps: int, most: int, smooth: bool) -> int:
+    """Along how many directions to differentiate passes of so many steps together: `most`, or as many as WORK allows."""
+    work = steps * done.trace.w.size * done.trace.x.shape[1] * (1 if smooth else len(WEIGHTS))
+    return int(np.clip(WORK / work, 1, most))
 
 
-def compare_parameter(done: Run, name: str, rng: np.random.Generator, smooth: bool) -> Compared:
+def compare_parameter(done: Run, name: str, count: int, rng: np.random.Generator, smooth: bool) -> Compared:
     """∂L/∂θ along random directions of one parameter array."""
     trace, theta = done.trace, done.trace.params[name]
-    directions = random_directions(rng, DIRECTIONS, theta)
+    directions = random_directions(rng, count, theta)
 
     def losses(which: NDArray[np.int_], nudge: Array) -> tuple[Array, NDArray[np.bool_]]:
         moved = {**trace.params, name: theta + along(nudge, directions[which])}
@@ -146,8 +154,7 @@ def compare_parameter(done: Run, name: str, rng: np.random.Generator, smooth: bo
         c = None if trace.c is None else np.repeat(trace.c[:1], len(which), 0)
         return nudged(done, 0, moved, start, c)
 
-    got = (done.grads[name] * directions).reshape(DIRECTIONS, -1).sum(1)
-    return compared_with(losses, got[:, None], f"∂L/∂{name}", smooth, over_batch=True)
+    return compared_with(losses, projected(done.grads[name], directions), f"∂L/∂{name}", smooth, over_batch=True)
 
 
 def compare_readout(done: Run, name: str, rng: np.random.Generator, smooth: bool) -> Compared:
@@ -162,8 +169,7 @@ def compare_readout(done: Run, name: str, rng: np.random.Generator, smooth: bool
         read = [replace(readout, params={**readout.params, name: one}).read(h).loss for one in moved]
         return np.stack(read), np.ones((len(which), 1), bool)
 
-    got = (done.grads[name] * directions).reshape(DIRECTIONS, -1).sum(1)
-    return compared_with(losses, got[:, None], f"∂L/∂{name}", smooth, over_batch=True)
+    return compared_with(losses, projected(done.grads[name], directions), f"∂L/∂{name}", smooth, over_batch=True)
 
 
 def compare_state(done: Run, state: str, t: int, count: int, rng: np.random.Generator, smooth: bool) -> Compared:
@@ -171,7 +177,7 @@ def compare_state(done: Run, state: str, t: int, count: int, rng: np.random.Gene
     trace = done.trace
     here = trace.h[t] if state == "h" else trace.c[t]  # type: ignore[index]
     hidden = here.shape[-1]
-    directions = random_directions(rng, count, here[0]) if count < hidden else np.eye(hidden) * size_of(here[0])
+    directions = random_directions(rng, count, here[0]) if count < hidden else np.eye(hidden) * size_of(here)
     shared = {key: value[None] for key, value in trace.params.items()}
     log10 = (done.log10_norm if state == "h" else done.log10_norm_c)[t]  # type: ignore[index]
 
@@ -180,7 +186,9 @@ def compare_state(done: Run, state: str, t: int, count: int, rng: np.random.Gene
         c = None if trace.c is None else np.repeat(trace.c[t][None], len(which), 0)
         if state == "h":
             return nudged(done, t, shared, trace.h[t] + delta, c)
-        return nudged(done, t, shared, *moved_through_c(done, t, delta))
+        h, c = moved_through_c(done, t, delta)
+        loss, signs = nudged(done, t, shared, h, c)
+        return loss, np.concatenate([signs.reshape(len(h), -1), h.real.reshape(len(h), -1) > 0.0], axis=1)
 
     grad = done.grad_h[t] if state == "h" else done.grad_c[t]  # type: ignore[index]
     moved_by = directions[:, None] * np.ones_like(here)  # (k, B, H)
@@ -192,7 +200,7 @@ def compare_state(done: Run, state: str, t: int, count: int, rng: np.random.Gene
     return compared_with(losses, got, f"∂L/∂{state} at step {t}", smooth)
 
 
-def moved_through_c(done: Run, t: int, delta: Array) -> tuple[Array, Array]:
+def moved_through_c(done: Run, t: int, delta: NDArray) -> tuple[Array, Array]:
     """(h_t, c_t), each (k, B, H), where c_t alone moves and h_t follows, as the total ∂L/∂c_t has it.
 
     c_t is moved by nudging c_{t−1} by delta (k, B or 1, H) with all gates held; where there is no such step, c itself.
@@ -220,8 +228,7 @@ def nudged(done: Run, start: int, params: Params, h: Array, c: Array | None) -> 
     """
     trace = done.trace
     count, batch, hidden = h.shape
-    own_params = max(map(len, params.values())) > 1
-    lead = (count, batch) if own_params else (1, count * batch)
+    lead = (count, batch) if max(map(len, params.values())) > 1 else (1, count * batch)
     params = {key: np.repeat(value, lead[0] // len(value), 0) for key, value in params.items()}
 
     def spread(array: NDArray) -> NDArray:  # (T, B, …), once for each nudge
@@ -241,8 +248,8 @@ def nudged(done: Run, start: int, params: Params, h: Array, c: Array | None) -> 
     else:
         again = unroll(trace.cell, params, x, h, c, mask)
         states = again.h
-        came = (again.h[1:], *(() if again.c is None else (again.c[1:],)), *again.gates.values())
-        signs = np.stack([s.reshape(len(x), count, batch * hidden) > 0.0 for s in came]).swapaxes(0, 2)
+        kinked = [*again.gates.values(), *([] if again.c is None else [again.c[1:]])] or [again.h[1:]]
+        signs = np.stack([s.reshape(len(x), count, batch * hidden) > 0.0 for s in kinked], axis=2).swapaxes(0, 1)
     states = states.reshape(len(states), count * batch, hidden)
     return losses_from(done.network.readout, start, count, states).reshape(count, batch), signs
 
@@ -267,11 +274,10 @@ def compared_with(losses: Losses, got: Array, gradient: str, smooth: bool, over_
         want, doubt = complex_step(summed, got) if smooth else central_differences(summed, len(got))
         scale = np.fmax(norm(got), norm(want))
         kink = np.isnan(want)
-        reached = np.isfinite(got) & (doubt <= DIGITS * scale / np.sqrt(len(got)))
+        reached = np.isfinite(got) & (doubt <= DIGITS * scale / sqrt(len(got)))
         there = reached & ~kink
         error = norm(np.where(there, got - want, 0.0))
-        own = np.fmax(norm(np.where(there, got, 0.0)), norm(np.where(there, want, 0.0)))
-        disagreement = float(np.where(error > 0.0, error / np.where(own > 0.0, own, 1.0), 0.0).max())
+        disagreement = float((error / np.where(scale > 0.0, scale, 1.0)).max())
     return Compared(gradient, int(there.sum()), disagreement, int(kink.sum()), int((~reached & ~kink).sum()))
 
 
@@ -297,17 +303,26 @@ def central_differences(losses: Losses, count: int) -> tuple[Array, Array]:
     want, doubt = np.full((2, count, start.shape[1]), np.nan)
     left, nudge = np.arange(count), FIRST_NUDGE
     for _ in range(TRIES):
-        passes = [losses(left, np.full(len(left), k * nudge)) for k in DIFFERENCES]
-        smooth = np.logical_and.reduce([(s == signs).reshape(len(left), -1).all(1) for _, s in passes])
-        loss = np.stack([loss for loss, _ in passes])
-        sixth, fourth = (np.tensordot(weights, loss, 1) / nudge for weights in (SIXTH_ORDER, FOURTH_ORDER))
-        rounding = 8.0 * np.finfo(float).eps * np.abs(loss).max(0) / nudge
+        loss = np.full((len(WEIGHTS), *want.shape), np.nan)
+        smooth = left
+        for k in OUTERMOST_FIRST:
+            loss[k, smooth], moved_signs = losses(smooth, np.full(len(smooth), WEIGHTS[k, 0] * nudge))
+            smooth = smooth[(moved_signs == signs).reshape(len(smooth), -1).all(1)]
+            if not smooth.size:
+                break
+        rounding = 8.0 * EPS * np.abs(loss[:, smooth]).max(0) / nudge
+        sixth, fourth = (np.tensordot(weights, loss[:, smooth], 1) / nudge for weights in WEIGHTS.T[1:])
         change = np.abs(sixth - fourth)
-        done = smooth & (change <= DIGITS * np.abs(sixth).max(0) + rounding).all(1)
-        want[left[done]], doubt[left[done]] = sixth[done], (10.0 * change + rounding)[done]
-        left, nudge = left[~done], nudge / SMALLER
+        done = (change <= DIGITS * np.abs(sixth).max(0, initial=0.0) + rounding).all(1)
+        want[smooth[done]], doubt[smooth[done]] = sixth[done], (10.0 * change + rounding)[done]
+        left = np.setdiff1d(left, smooth[done])
         if not left.size:
             break
+        if np.abs(loss[OUTERMOST_FIRST[0], left] - start).max() < EPS / DIGITS * np.abs(start).max():
+            if nudge == FIRST_NUDGE:
+                want[left], doubt[left] = 0.0, np.inf  # nothing is seen, and of smaller nudges still less
+            break
+        nudge /= SMALLER
     return want, doubt
 
 
@@ -321,6 +336,12 @@ def size_of(array: Array) -> float:
     with np.errstate(under="ignore"):
         largest = float(np.abs(array).max())
         return largest * float(np.sqrt(np.square(array / largest).mean())) if largest else 1.0
+
+
+def projected(gradient: Array, directions: Array) -> Array:
+    """The gradient along each direction, (k, 1)."""
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        return (gradient * directions).reshape(len(directions), -1).sum(1, keepdims=True)
 
 
 def random_directions(rng: np.random.Generator, count: int, like: Array) -> Array:
