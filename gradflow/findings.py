@@ -55,6 +55,12 @@ def arrival(s: Summary) -> str:
     return power_of_ten(s.log10_factor * s.length)
 
 
+def crossing(s: Summary) -> str:
+    """What share of the median gradient at the end of an encoder's half reaches step 0."""
+    first, middle = float(s.middle[0]), float(s.middle[(s.length + 1) // 2])
+    return power_of_ten(-math.inf if first == -math.inf else first - middle)
+
+
 def verdict_sentence(s: Summary) -> str:
     """What one cell does to the gradient, without its name: "keeps 0.79 of the gradient per step: half is gone every …"."""
     if s.verdict == "overflow":
@@ -79,6 +85,9 @@ def title(summaries: Mapping[str, Summary]) -> str:
     worst, best = order[0], order[-1]
     if math.isnan(worst.log10_factor):
         return f"{NAMES[worst.cell]} {verdict_sentence(worst)}"
+    if worst.sequence_type == "encoder-decoder":
+        shares = ", ".join(f"{crossing(s)} in the {NAMES[s.cell]}" for s in summaries.values())
+        return f"Of the gradient at the middle, step 0 gets {shares}"
     if worst.sequence_type != "many-to-one":
         shares = ", ".join(f"{arrival(s)} in the {NAMES[s.cell]}" for s in summaries.values())
         return f"Losses at many steps: ‖∂L/∂h₀‖ / ‖∂L/∂h_T‖ is {shares}"
@@ -97,6 +106,21 @@ def title(summaries: Mapping[str, Summary]) -> str:
     return f"{NAMES[best.cell]} {verdict_sentence(best)}; {NAMES[worst.cell]} {verdict_sentence(worst)}"
 
 
+def direct_title(summaries: Mapping[str, Summary]) -> str:
+    """The finding where the direct derivative is drawn: at how many steps it is, and how large."""
+    drawn = [s for s in summaries.values() if s.direct_sizes.size]
+    if not drawn:
+        return title(summaries)
+    read, length = drawn[0].direct_sizes.size, drawn[0].length
+    sizes = [size for s in drawn for size in (float(s.direct_sizes.min()), float(s.direct_sizes.max()))]
+    least, most = number(min(sizes)), number(max(sizes))
+    size = least if least == most else f"{least} to {most}"
+    if read == length:
+        return f"The direct derivative is {size} at every step: it looks as if nothing vanished"
+    where = "the last step" if read == 1 else f"{read} of {length} steps"
+    return f"The direct derivative is {size} at {where} and exactly zero before: no flow to be seen"
+
+
 UNITS = (
     "One sequence, one seed: bright units still hear the loss, dark ones no longer do, blank is zero "
     "(or 300 decades below the brightest). "
@@ -105,17 +129,15 @@ UNITS = (
 )
 
 
-def words(exp: Experiment, summaries: Mapping[str, Summary], seeds: int) -> str:
+def words(exp: Experiment, summaries: Mapping[str, Summary], seeds: int, direct: bool = False) -> str:
     """The sentences beside the curves: what one sees, why, what to try; then what the picture must not hide."""
-    text = [SEEN[exp.sequence_type], WHY]
-    if exp.rescale and not exp.chrono:
+    text = [DIRECT] if direct else [SEEN[exp.sequence_type], WHY]
+    if exp.rescale and not exp.chrono and not direct:
         text.append("Try a spectral radius of 1.5, then a forget-gate bias of 4.")
     text += [note(s) for s in summaries.values() if note(s)]
-    length = max((s.length for s in summaries.values()), default=0)
-    if exp.input == "text" and length < len(characters(exp.text)) - 1:
-        text.append(
-            f"Only the last {length} of {len(characters(exp.text))} characters are read: raise the sequence length."
-        )
+    length, typed = max((s.length for s in summaries.values()), default=0), len(characters(exp.text))
+    if exp.input == "text" and length < typed - (exp.loss == "prediction"):  # the last one is then predicted, not read
+        text.append(f"Only the last {length} of {typed} characters are read: raise the sequence length.")
     details = (
         f"Line: median over {seeds} seeds; band: 10–90 %. "
         f"Loss: {LOSSES[exp.loss]}; {SEQUENCE_TYPES[exp.sequence_type]}. {RULE}"
@@ -123,16 +145,26 @@ def words(exp: Experiment, summaries: Mapping[str, Summary], seeds: int) -> str:
     return " ".join(text) + "\n\n:small[:gray[" + details + "]]"
 
 
+DIRECT = (
+    "The direct derivative counts the path through the readout at step t alone and leaves out every path through "
+    "hₜ₊₁ and later. It misleads: where a loss is read it has that loss's size however far back, elsewhere it is zero, so "
+    "it can neither vanish nor explode. The pale lines, the cards and the strip are the total derivative, which is what "
+    "reaches the earlier steps."
+)
 SEEN = {
     "many-to-one": "The loss sits at the last step; the curve is how much of its gradient is still felt at each earlier one.",
     "many-to-many": (
-        "Every step has a loss of its own, so the curve need not fall even where no gradient travels far; "
-        "choose many-to-one to see how far it travels."
+        "Every step has a loss of its own, which feeds the gradient anew, so the curve need not fall even where none of it "
+        "travels far; choose many-to-one to see how far it travels."
     ),
     "one-to-many": (
-        "Only the first step has input, every step has a loss: the total at an early step gathers what all later losses send."
+        "Only the first step has input and every step has a loss, so the first step must answer for all of them: the curve "
+        "gathers towards it what the later losses send back."
     ),
-    "encoder-decoder": "The losses sit in the second half; only what crosses the middle can teach the first half anything.",
+    "encoder-decoder": (
+        "Input comes in the first half, losses sit in the second; before the middle no loss feeds the gradient, and only what "
+        "crosses it can teach the encoder anything."
+    ),
 }
 WHY = "Each step back multiplies by its Jacobian: in the RNN W_hhᵀ diag(φ′); in LSTM and GRU a gate adds a path of its own."
 

@@ -1,7 +1,7 @@
 """One experiment over many seeds, boiled down to what a picture shows: a median curve, a band, a verdict, one unit map."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -26,7 +26,8 @@ class Summary:
     steps: the inputs x_1 … x_T of the longest sequence by name: characters, years or numbers. low, middle, high: 10 %, 50 %
     and 90 % of log10 of the gradient's norm at steps 0 … T, (T + 1,), empty where every seed overflowed. log10_factor:
     median over seeds and sequences. units: log10 |∂L/∂h_t[i]| of the first sequence with the first seed, (T + 1, H), empty
-    if that one overflowed. overflow_steps: where, for every seed that overflowed.
+    if that one overflowed. overflow_steps: where, for every seed that overflowed. direct: median of log10 of the direct
+    derivative's norm, through the readout at step t only, (T + 1,); −inf where no loss is read.
     """
 
     cell: str
@@ -40,6 +41,7 @@ class Summary:
     overflow_steps: tuple[int, ...]
     quantity: str = "dL/dh"
     sequence_type: str = "many-to-one"
+    direct: Array = field(default_factory=lambda: np.empty(0))
 
     def __repr__(self) -> str:
         return f"<Summary of {self.cell}: {self.verdict}, {self.per_step_factor:.3g} per step over {self.length} steps>"
@@ -58,6 +60,11 @@ class Summary:
     def half_life(self) -> float:
         """Steps after which half of the gradient is gone; inf where it does not shrink."""
         return float(half_life(self.log10_factor))
+
+    @property
+    def direct_sizes(self) -> Array:
+        """‖direct ∂L/∂h_t‖ at every step that it is not exactly zero at."""
+        return np.asarray(10.0 ** self.direct[np.isfinite(self.direct)])
 
     @property
     def verdict(self) -> str:
@@ -86,10 +93,11 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
     assert norm is not None
     names = read_sequences(exp).steps
     finite = sw.overflow_step == 0
-    low = middle = high = np.empty(0)
+    low = middle = high = direct = np.empty(0)
     factor = np.nan
     if finite.any():
         low, middle, high = band(norm)
+        _, direct, _ = band(sw.log10_norm_direct)
         factors = log10_factor(norm[finite], [len(own) for own in names])
         known = factors[~np.isnan(factors)]
         factor = float(np.quantile(known, 0.5, method="inverted_cdf")) if known.size else np.nan
@@ -109,11 +117,12 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
         overflow_steps=tuple(int(step) for step in sw.overflow_step[~finite]),
         quantity=quantity,
         sequence_type=exp.sequence_type,
+        direct=direct,
     )
 
 
 def summaries_frame(summaries: Mapping[str, Summary]) -> "pd.DataFrame":
-    """Columns cell, step, input and log10 of the 10 %, 50 % and 90 % of the gradient's norm, one row per cell and step."""
+    """One row per cell and step: log10 of the 10 %, 50 % and 90 % of the gradient's norm, and the direct derivative's median."""
     import pandas as pd
 
     frames = [
@@ -126,6 +135,7 @@ def summaries_frame(summaries: Mapping[str, Summary]) -> "pd.DataFrame":
                 "log10_low": s.low,
                 "log10_median": s.middle,
                 "log10_high": s.high,
+                "log10_direct": s.direct,
             }
         )
         for s in summaries.values()

@@ -1,7 +1,7 @@
 """Figures: a result in, a Plotly figure out; nothing is computed here."""
 
-from gradflow.figures.flow_curves import flow_curves
+from gradflow.figures.flow_curves import direct_curves, flow_curves
 from gradflow.figures.theme import CONFIG
 from gradflow.figures.unit_maps import unit_maps
 
-__all__ = ["CONFIG", "flow_curves", "unit_maps"]
+__all__ = ["CONFIG", "direct_curves", "flow_curves", "unit_maps"]

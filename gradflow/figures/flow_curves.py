@@ -28,16 +28,48 @@ def flow_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Figur
     zeros end a line: a log axis has no place for them.
     """
     drawn = [s for s in summaries.values() if s.middle.size]
+    at_one = "1: unchanged" if all(abs(s.middle[-1]) < 0.01 for s in drawn) else "1"
+    symbols = " and ".join(f"‖{subscripted(QUANTITIES[q])}‖" for q in dict.fromkeys(s.quantity for s in drawn))
+    return over_time(drawn, [trace for s in drawn for trace in (*band(s), line(s))], symbols, at_one, height)
+
+
+def direct_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Figure:
+    """The direct derivative of every cell over time, with the total one as a pale line behind it.
+
+    The reader should conclude that the direct derivative does not show how far the gradient flows: where a loss is read
+    it is as large however far back, and elsewhere it is exactly zero, for which there is a tick below the powers of ten.
+    """
+    drawn = [s for s in summaries.values() if s.middle.size]
+    low, high = y_range(drawn)
+    zero = low - 0.1 * (high - low)
+    traces = [
+        *({**line(s), "name": f"{NAMES[s.cell]}, total", "opacity": 0.45, "showlegend": False} for s in drawn),
+        *(direct_line(s, rank) for rank, s in enumerate(drawn)),
+        *(zeros(s, zero) for s in drawn[:1]),
+    ]
+    symbols = f"‖direct {subscripted(QUANTITIES['dL/dh'])}‖"
+    return over_time(drawn, traces, symbols, "1", height, zero)
+
+
+def over_time(
+    drawn: Sequence[Summary], traces: list[dict], symbols: str, at_one: str, height: int, zero: float | None = None
+) -> go.Figure:
+    """The traces on decades over steps, with the lines that one reads them against; `zero` is where a tick says 0."""
     low, high = y_range(drawn)
     room = 0.04 * (high - low)  # so that a curve along an edge is whole
+    ticks = log_ticks(low - room, high + 2.0 * room)
+    if zero is not None:
+        ticks = {
+            "tickvals": [zero, *ticks["tickvals"]],
+            "ticktext": ["0", *ticks["ticktext"]],
+            "range": [zero - room, high + 2.0 * room],
+        }
     length = max((s.length for s in drawn), default=1)
-    starts_at_1 = all(abs(s.middle[-1]) < 0.01 for s in drawn)
-    lines = [(0.0, "1: unchanged" if starts_at_1 else "1", "solid")]
+    lines = [(0.0, at_one, "solid")]
     if low < FLOAT32_SMALLEST:
         lines.append((FLOAT32_SMALLEST, "1.2·10⁻³⁸: where float32 training stops seeing it", "dash"))
-    symbols = " and ".join(f"‖{subscripted(QUANTITIES[q])}‖" for q in dict.fromkeys(s.quantity for s in drawn))
     return figure(
-        [trace for s in drawn for trace in (*band(s), line(s))],
+        traces,
         height,
         xaxis={
             "title": {"text": TIME_AXIS},
@@ -45,7 +77,7 @@ def flow_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Figur
             "showgrid": False,
             "dtick": 1 if length < 12 else None,
         },
-        yaxis={"title": {"text": symbols, "standoff": 10}, **log_ticks(low - room, high + 2.0 * room)},
+        yaxis={"title": {"text": symbols, "standoff": 10}, **ticks},
         shapes=[reference_line(y, dash) for y, _, dash in lines],
         annotations=[at_line(length, y, text) for y, text, _ in lines],
     )
@@ -79,6 +111,32 @@ def line(s: Summary) -> dict:
     }
 
 
+def direct_line(s: Summary, rank: int) -> dict:
+    """The direct derivative's median, a line; where it stands alone a marker, the later the smaller, so that all are seen."""
+    t = np.flatnonzero(np.isfinite(s.direct))
+    return {
+        **line(s),
+        "x": t,
+        "y": s.direct[t],
+        "mode": "lines" if len(t) > 1 else "lines+markers",
+        "marker": {"size": 15 - 5 * rank},
+        "customdata": [[power_of_ten(s.direct[k]), ["h₀", *s.steps][k]] for k in t],
+    }
+
+
+def zeros(s: Summary, y: float) -> dict:
+    """A cross for every step at which the direct derivative is exactly zero; these are the same steps in every cell."""
+    t = np.flatnonzero(np.isneginf(s.direct))
+    return {
+        "x": t,
+        "y": np.full(len(t), y),
+        "mode": "markers",
+        "showlegend": False,
+        "marker": {"symbol": "x-thin", "size": 7, "line": {"width": 1.5, "color": REFERENCE}},
+        "hovertemplate": "exactly 0 at step %{x}<extra></extra>",
+    }
+
+
 def reference_line(y: float, dash: str) -> dict:
     """A line across the whole width."""
     return {
@@ -106,7 +164,7 @@ def at_line(x: float, y: float, text: str) -> dict:
 
 
 def y_range(summaries: Sequence[Summary]) -> tuple[float, float]:
-    """Decades that hold every band and median."""
-    curves = [curve for s in summaries for curve in (s.low, s.middle, s.high)]
+    """Decades that hold every band, median and direct derivative."""
+    curves = [curve for s in summaries for curve in (s.low, s.middle, s.high, s.direct)]
     values = np.concatenate([curve[np.isfinite(curve)] for curve in curves] or [np.zeros(1)])
     return decades(float(values.min(initial=0.0)), float(values.max(initial=0.0)))

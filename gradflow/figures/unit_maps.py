@@ -50,10 +50,9 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
 
 
 def heading(s: Summary, k: str) -> dict:
-    """The cell's name above its map."""
+    """The cell's name above its map, beside its colour, which as the colour of words would be too dark on black."""
     return {
-        "text": NAMES[s.cell],
-        "font": {"color": CELL_COLOURS[s.cell]},
+        "text": f'<span style="color:{CELL_COLOURS[s.cell]}">■</span> {NAMES[s.cell]}',
         "xref": f"x{k} domain",
         "yref": f"y{k} domain",
         "x": 0.5,

@@ -19,10 +19,11 @@ LESSONS = (
         "pages/lessons/gradient_flow.py",
         "Gradient flow",
         "",
-        controls=("text", "cells", "activation", "length", "spectral_radius", "forget_bias", "seed"),
+        controls=("text", "cells", "activation", "length", "spectral_radius", "forget_bias"),
         more=(
-            "input",
             "sequence_type",
+            "seed",
+            "input",
             "loss",
             "reduction",
             "init",

@@ -48,7 +48,7 @@ def row(s: Summary, is_text: bool, reach: float) -> str:
         for t, (name, value) in enumerate(zip(s.steps, relative(s)[1:].tolist(), strict=True), start=1)
     )
     h0 = '<i class="h0"></i>' if aligned else ""  # the curves begin with h₀, which has no character
-    name = f'<span class="name" style="color:{CELL_COLOURS[s.cell]}">{NAMES[s.cell]}</span>'
+    name = f'<span class="name" style="border-color:{CELL_COLOURS[s.cell]}">{NAMES[s.cell]}</span>'
     said = f"{power_of_ten(float(relative(s)[1]))} of the last step's gradient at the first"
     kind = "cells" if aligned else "cells long"
     cells = f'<div class="{kind}" style="--steps:{s.length}" role="img" aria-label="{said}">{h0}{cells}</div>'
