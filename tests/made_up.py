@@ -21,7 +21,16 @@ def summary(cell="rnn", factor=0.79, length=50, spread=0.5, units=4, zero_until=
         log10_factor = -math.inf
     by_unit = middle[:, None] - np.arange(units) / 10.0
     return Summary(
-        cell, names, seeds, middle - spread, middle, middle + spread, log10_factor, by_unit, tuple(overflow_steps)
+        cell,
+        names,
+        seeds,
+        middle - spread,
+        middle,
+        middle + spread,
+        log10_factor,
+        by_unit,
+        tuple(overflow_steps),
+        direct=np.where(t == length, 0.0, -np.inf),
     )
 
 

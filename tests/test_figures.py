@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from made_up import CASES, DEAD, OVERFLOWED, STABLE, VANISHING, by_cell, summary
 
-from gradflow.figures import flow_curves, unit_maps
+from gradflow.figures import direct_curves, flow_curves, unit_maps
 from gradflow.figures.theme import decades, log_ticks
 
 OKABE_ITO = {"RNN": "#D55E00", "LSTM": "#0072B2", "GRU": "#009E73"}
@@ -140,7 +140,39 @@ def test_unit_maps_draw_every_unit_of_every_cell(name):
         there = z[np.isfinite(z)]
         assert ((low <= there) & (there <= high)).all()
     headings = [note.text for note in figure.layout.annotations]
-    assert [text for text in headings if text in OKABE_ITO] == [s.cell.upper() for s in want]
+    names = [s.cell.upper() for s in want]
+    assert headings == [f'<span style="color:{OKABE_ITO[name]}">■</span> {name}' for name in names]
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_direct_derivative_is_drawn_over_a_pale_total_and_zeros_below_every_power_of_ten(name):
+    figure = direct_curves(CASES[name])
+    drawn = lines(figure)
+    want = [s for s in CASES[name].values() if s.middle.size]
+    assert set(drawn) == {label for s in want for label in (s.cell.upper(), f"{s.cell.upper()}, total")}
+    for s in want:
+        direct, total = drawn[s.cell.upper()], drawn[f"{s.cell.upper()}, total"]
+        assert (list(direct.x), list(direct.y)) == ([s.length], [0.0])
+        assert "markers" in direct.mode
+        np.testing.assert_array_equal(total.y, np.where(np.isfinite(s.middle), s.middle, np.nan))
+        assert total.opacity < 0.6
+        assert total.line == direct.line
+    axis = figure.layout.yaxis
+    zero = axis.tickvals[axis.ticktext.index("0")]
+    assert axis.range[0] < zero < min(at for at, text in zip(axis.tickvals, axis.ticktext, strict=True) if text != "0")
+    for crosses in (trace for trace in figure.data if not trace.name):
+        assert list(crosses.x) == list(range(want[0].length))
+        assert set(crosses.y) == {zero}
+    assert figure.layout.height == flow_curves(CASES[name]).layout.height
+    assert figure.layout.margin == flow_curves(CASES[name]).layout.margin
+
+
+def test_a_direct_derivative_at_every_step_is_a_line():
+    s = replace(VANISHING, direct=np.append(-np.inf, np.full(50, -2.0)))
+    drawn = lines(direct_curves(by_cell(s)))["RNN"]
+    assert drawn.mode == "lines"
+    np.testing.assert_array_equal(drawn.x, np.arange(1, 51))
+    np.testing.assert_array_equal(drawn.y, -2.0)
 
 
 @pytest.mark.parametrize("draw", [flow_curves, unit_maps])

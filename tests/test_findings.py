@@ -2,6 +2,7 @@
 
 import math
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 from made_up import CASES, DEAD, EXPLODING, ONE_STEP, OVERFLOWED, SOME_OVERFLOWED, STABLE, VANISHING, by_cell, summary
 
 import gradflow as gf
-from gradflow.findings import NAMES, arrival, note, number, power_of_ten, title, verdict_sentence, words
+from gradflow.findings import NAMES, arrival, direct_title, note, number, power_of_ten, title, verdict_sentence, words
 
 # ln 2 / −ln 0.79 = 2.9405; log 2 / log 1.3 = 2.6419; with a factor of 1/2 half is gone every step
 NUMBERS = {
@@ -64,6 +65,39 @@ def test_the_title_s_first_cell_is_the_one_that_carries_the_gradient_best():
     text = title(CASES["all vanishing"])
     assert text.index("LSTM") < text.index("GRU")
     assert "RNN" not in text
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "nothing"])
+def test_a_direct_title_says_where_and_how_large_and_gives_no_verdict(name):
+    text = direct_title(CASES[name])
+    reads_well(text)
+    if any(s.direct_sizes.size for s in CASES[name].values()):
+        assert re.search(r"is 1\.0 at the last step and exactly zero before", text)
+        assert not re.search(r"RNN|LSTM|GRU|per step", text)
+    else:
+        assert text == title(CASES[name])
+
+
+def test_a_direct_title_tells_a_loss_at_every_step_from_one_at_some():
+    everywhere = np.append(-np.inf, np.log10(np.linspace(0.01, 0.02, 50)))
+    half = np.where(np.arange(51) > 25, np.log10(0.04), -np.inf)
+    assert "0.010 to 0.020 at every step" in direct_title(by_cell(replace(VANISHING, direct=everywhere)))
+    assert "0.040 at 25 of 50 steps" in direct_title(by_cell(replace(VANISHING, direct=half)))
+
+
+def test_an_encoder_is_judged_from_the_middle_back():
+    """0.79^25 = 2.8·10⁻³, whatever the second half does; nothing where nothing arrives."""
+    s = replace(VANISHING, sequence_type="encoder-decoder")
+    dead = replace(DEAD, sequence_type="encoder-decoder")
+    assert "2.8·10⁻³ in the RNN" in title(by_cell(s))
+    assert "exactly 0 in the RNN" in title(by_cell(dead))
+
+
+def test_the_words_beside_a_direct_derivative_say_why_it_misleads():
+    seen, _ = words(gf.Experiment(input="noise"), by_cell(VANISHING), 20, direct=True).split("\n\n")
+    reads_well(seen)
+    assert "misleads" in seen
+    assert "total" in seen
 
 
 @pytest.mark.parametrize(
@@ -121,6 +155,10 @@ def test_text_that_is_not_read_is_said():
     text = words(exp, by_cell(summary(length=50)), 20)
     assert re.search(r"\b50 of 80\b", text)
     assert "characters" not in words(gf.Experiment(input="text", text="x" * 50), by_cell(summary(length=50)), 20)
+    exp = gf.Experiment(input="text", text="x" * 51, length=50)
+    assert re.search(r"\b50 of 51\b", words(exp, by_cell(summary(length=50)), 20))
+    predicted = replace(exp, loss="prediction")  # the last character is what the last step predicts
+    assert "characters" not in words(predicted, by_cell(summary(length=50)), 20)
 
 
 @given(st.floats(-2.0, 3.99))

@@ -36,6 +36,18 @@ def test_a_summary_is_the_median_and_the_band_of_single_runs(quantity):
         assert (s.cell, s.seeds, s.length, s.overflow_steps) == (cell, len(SEEDS), 30, ())
 
 
+@pytest.mark.parametrize("sequence_type", ["many-to-one", "many-to-many", "encoder-decoder"])
+def test_the_direct_derivative_is_the_median_of_single_runs(sequence_type):
+    exp = replace(EXP, sequence_type=sequence_type, loss="prediction")
+    s = gf.summarise(exp, ["gru"], SEEDS)["gru"]
+    runs = [gf.run(replace(exp, cell="gru", seed=seed)).direct[:, 0] for seed in SEEDS]
+    norms = np.linalg.norm(runs, axis=-1)
+    want = np.array([order_statistic(column, 0.5) for column in norms.T])
+    np.testing.assert_allclose(10.0**s.direct, want, rtol=1e-12)
+    np.testing.assert_allclose(s.direct_sizes, want[want > 0.0], rtol=1e-12)
+    assert s.direct_sizes.size == {"many-to-one": 1, "many-to-many": 30, "encoder-decoder": 15}[sequence_type]
+
+
 def test_only_the_lstm_has_a_c():
     assert list(gf.summarise(EXP, ("rnn", "lstm", "gru"), [0], "dL/dc")) == ["lstm"]
     assert gf.summarise(EXP, ("rnn", "gru"), [0], "dL/dc") == {}

@@ -38,8 +38,8 @@ def python_code(exp: Experiment, cells: tuple[str, ...], seeds: tuple[int, ...],
 def choose(preset: str) -> None:
     """Sets every control, so that a preset is the same picture whatever was set before."""
     defaults = {**{key: default for key, (default, _) in SHARED.items()}, **OWN_DEFAULTS}
-    for key, default in defaults.items():
-        st.session_state[key] = PRESETS[preset].get(key, default)
+    for key, value in {**defaults, **PRESETS[preset]}.items():
+        st.session_state[key] = list(value) if isinstance(value, tuple) else value
 
 
 def checked(exp: Experiment) -> str:

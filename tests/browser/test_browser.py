@@ -10,7 +10,7 @@ from tab import LAPTOP, Tab
 from gradflow.experiment import KNOBS
 
 PHONE = {"width": 390, "height": 844}
-CONTROLS = set(KNOBS) - {"cell", "batch"} | {"cells", "quantity"}
+CONTROLS = set(KNOBS) - {"cell", "batch"} | {"cells", "quantity", "derivative"}
 PAINTED = """scheme => {
     const paint = getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor.match(/\\d+/);
     return scheme === 'dark' ? paint < 60 : paint > 200;
@@ -24,9 +24,10 @@ READABLE = {
     "label p": 4.5,
     ".strip .scale": 4.5,
     ".strip i:not(.h0)": 3.0,
-    ".xtick text, .ytick text": 3.0,
-    ".xtitle, .ytitle": 3.0,
-    ".annotation-text": 3.0,
+    ".strip .name": 7.0,
+    ".xtick text, .ytick text": 7.0,
+    ".xtitle, .ytitle": 7.0,
+    ".annotation-text": 3.0,  # its coloured square
 }
 RADIUS = KNOBS["spectral_radius"].label
 
@@ -59,6 +60,30 @@ def test_a_slider_moved_with_the_keyboard_moves_everything_and_the_link_brings_i
     assert again.curves == moved
     assert again.heading == tab.heading
     assert again.slider(RADIUS).input_value() == "1.05"
+
+
+def test_a_preset_moves_every_control_and_is_in_the_link(server, visit):
+    tab = visit(f"{server}/?length=60&cells=GRU&seed=5&derivative=direct").settled()
+    before = tab.raw
+    button = tab.page.get_by_role("button", name="LSTM's rescue")
+    button.focus()
+    tab.page.keyboard.press("Enter")
+    tab.page.wait_for_function("() => new URLSearchParams(location.search).get('forget_bias') === '4'")
+    tab.wait_for_other_curves(before)
+    tab.page.get_by_role("heading", name="LSTM keeps the gradient within a factor of 100").wait_for()
+    assert tab.chosen("cells") == ["RNN", "LSTM", "GRU"]
+    assert tab.slider(KNOBS["length"].label).input_value() == "100"
+    assert set(tab.query) == {"forget_bias", "quantity"}
+    again = visit(tab.page.url, new=True).settled()
+    assert again.curves == tab.curves
+    assert again.heading == tab.heading
+
+
+def test_the_gradients_are_checked_in_the_page(server, visit):
+    tab = visit(f"{server}/?cells=LSTM&length=40").settled()
+    tab.page.get_by_role("button", name="Check these gradients").click()
+    tab.page.get_by_text("the largest disagreement is").wait_for()
+    assert "complex steps" in tab.text
 
 
 def test_a_new_sentence_is_on_the_page_and_in_the_link(server, visit):

@@ -4,17 +4,21 @@ import io
 import re
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
-from charts import SHOWN, assert_shows
+from charts import SHOWN, assert_shows, decoded, read_number
 from visit import Visit
 
+import gradflow as gf
 from gradflow.experiment import KNOBS
+from gradflow.presets import PRESETS
 from gradflow.sequences import characters
 from gradflow.summary import QUANTITIES
+from gradflow.ui.frame import SHARED
 
 ROOT = Path(__file__).parents[2]
 ALL = {"RNN", "LSTM", "GRU"}
@@ -30,6 +34,7 @@ EFFECTS = [
     ("seed", 7, ALL, {}),
     ("quantity", "dL/dc", {"LSTM"}, {}),
     ("quantity", "joint", {"LSTM"}, {}),
+    ("derivative", "direct", ALL, {}),
     ("input", "noise", ALL, {}),
     ("input", "series", ALL, {}),
     ("input", "impulse", ALL, {}),
@@ -57,6 +62,9 @@ DRAWN = {("cells", "['lstm']"): {"LSTM"}, ("quantity", "'dL/dc'"): {"LSTM"}}
 def assert_the_library_s(page):
     """What is drawn, written and saved equals `gf.summarise` for the values of the controls."""
     want = {s.cell.upper(): s for s in page.summaries.values()}
+    if page.settings["derivative"] == "direct":
+        assert_direct_and_total(page, want)
+        return
     drawn, bands = page.curves, page.bands
     assert list(drawn) == [name for name, s in want.items() if s.middle.size]
     for name, y in drawn.items():
@@ -71,6 +79,20 @@ def assert_the_library_s(page):
         assert card.startswith(name)
         one_loss = s.sequence_type == "many-to-one" or not s.middle.size
         assert (s.verdict if one_loss else "fed by many losses") in card
+
+
+def assert_direct_and_total(page, want):
+    """A line for the direct derivative where it is not zero, one for the whole total one, crosses at the zeros."""
+    lines = {t["name"]: (decoded(t["x"]), decoded(t["y"])) for t in page.figures[0]["data"] if t.get("name")}
+    for name, s in want.items():
+        t, y = lines.pop(name)
+        assert t.tolist() == np.flatnonzero(np.isfinite(s.direct)).tolist()
+        np.testing.assert_array_equal(y, s.direct[t])
+        _, total = lines.pop(f"{name}, total")
+        np.testing.assert_array_equal(total, np.where(np.isfinite(s.middle), s.middle, np.nan))
+    assert not lines
+    (crosses,) = (decoded(t["x"]) for t in page.figures[0]["data"] if "name" not in t)
+    assert crosses.tolist() == np.flatnonzero(np.isneginf(s.direct)).tolist()
 
 
 def test_the_defaults_show_the_phenomenon(page):
@@ -117,9 +139,12 @@ def extremes(control):
 
 
 def choices(control):
-    if control.key == "cells":
-        return [[], ["rnn"], ["gru", "lstm"], ["rnn", "lstm", "gru"]]
-    return list(KNOBS[control.key].choices if control.key in KNOBS else QUANTITIES)
+    own = {
+        "cells": [[], ["rnn"], ["gru", "lstm"], ["rnn", "lstm", "gru"]],
+        "quantity": list(QUANTITIES),
+        "derivative": ["total", "direct"],
+    }
+    return own.get(control.key) or list(KNOBS[control.key].choices)
 
 
 @pytest.mark.parametrize("key", sorted({key for key, *_ in EFFECTS}))
@@ -294,6 +319,8 @@ def test_the_page_s_own_bounds_never_end_in_a_traceback(page):
         {"text": "quotes ' and \" and \\ and é and 👍🏽", "length": 12, "chrono": True},
         {"activation": "relu", "spectral_radius": 0.0, "input": "impulse"},
         {"activation": "relu", "spectral_radius": 3.0, "length": 300, "input": "noise"},
+        {"derivative": "direct", "sequence_type": "many-to-many", "loss": "prediction"},
+        {"derivative": "direct", "cells": ["gru"]},
     ],
     ids=lambda settings: ",".join(settings) or "defaults",
 )
@@ -312,6 +339,13 @@ def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, se
     assert done.returncode == 0, done.stderr
     lines = [line.split() for line in done.stdout.splitlines()]
     want = page.summaries
+    if page.settings["derivative"] == "direct":
+        printed = {cell: (int(count), float(least), float(most)) for cell, _, count, least, most in lines[1::2]}
+        assert printed == {c: (s.direct_sizes.size, *np.quantile(s.direct_sizes, [0, 1])) for c, s in want.items()}
+        least, most = min(v[1] for v in printed.values()), max(v[2] for v in printed.values())
+        for shown in re.search(rf"is ({SHOWN})(?: to ({SHOWN}))? at", page.heading).group(1, 4):
+            assert shown is None or any(abs(read_number(shown)[0] - np.log10(v)) < 0.03 for v in (least, most))
+        lines = lines[::2]
     assert [line[0] for line in lines] == list(want)
     for (cell, verdict, factor, half_life), s, card in zip(lines, want.values(), page.cards, strict=True):
         assert verdict == s.verdict
@@ -353,8 +387,78 @@ def test_the_csv_is_the_curves(page, settings):
         rows = frame[frame["cell"] == cell]
         assert rows["step"].tolist() == list(range(s.length + 1))
         assert rows["input"].astype(str).tolist()[1:] == list(s.steps)
-        for column, values in {"log10_low": s.low, "log10_median": s.middle, "log10_high": s.high}.items():
+        for column, values in {
+            "log10_low": s.low,
+            "log10_median": s.middle,
+            "log10_high": s.high,
+            "log10_direct": s.direct,
+        }.items():
             np.testing.assert_array_equal(rows[column].astype(float).to_numpy(), values)
+
+
+SHARED_OR_OWN = {**{key: default for key, (default, _) in SHARED.items()}, "quantity": "dL/dh", "derivative": "total"}
+PROMISED = {"Vanish": "vanishing", "Explode": "exploding", "On the edge": "stable", "LSTM's rescue": "stable"}
+
+
+def click(page, label):
+    (button,) = (b for b in page.app.button if b.label == label)
+    button.click()
+    page.run()
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_a_preset_is_one_click_from_anywhere_and_keeps_its_promise(page, preset):
+    page.set(input="noise", length=7, cells=["gru"], seed=9, rescale=False, chrono=True, hidden=4, derivative="direct")
+    click(page, preset)
+    settings = page.settings
+    for key, default in SHARED_OR_OWN.items():
+        want = PRESETS[preset].get(key, default)
+        assert settings[key] == (list(want) if isinstance(want, tuple) else want)
+    assert_the_library_s(page)
+    cell = "lstm" if "LSTM" in preset else "rnn"
+    assert page.summaries[cell].verdict == PROMISED[preset]
+    assert cell.upper() in page.heading
+    assert {"vanishing": "half is gone", "exploding": "multiplies", "stable": "within a factor of 100"}[
+        PROMISED[preset]
+    ] in page.heading
+    pictures = page.figures
+    click(page, preset)
+    assert page.figures == pictures
+
+
+def test_the_direct_derivative_is_told_from_the_total_one(page):
+    page.set(derivative="direct")
+    assert "direct" in page.heading
+    assert "exactly zero" in page.heading
+    assert "misleads" in page.words
+    assert not any(f"{name}:" in page.heading for name in ALL)
+    ticks = page.figures[0]["layout"]["yaxis"]
+    zero = next(at for at, text in zip(decoded(ticks["tickvals"]), ticks["ticktext"], strict=True) if text == "0")
+    assert zero < min(t for t in decoded(ticks["tickvals"]) if t != zero)
+    page.set(sequence_type="many-to-many")
+    assert "every step" in page.heading
+    assert_the_library_s(page)
+
+
+@pytest.mark.parametrize("activation", ["tanh", "relu"])
+def test_the_gradients_on_the_page_can_be_checked(page, activation):
+    page.set(activation=activation, seed=3)
+    assert "derivatives by" not in page.words
+    click(page, "Check these gradients")
+    for cell in page.settings["cells"]:
+        check = gf.check_gradients(replace(page.experiment, cell=cell))
+        assert check.largest <= 1e-9
+        assert check.sentence in page.words
+    page.set(seed=4)  # another network, not checked yet
+    assert "derivatives by" not in page.words
+
+
+@pytest.mark.usefixtures("wide_range")
+def test_a_check_without_a_finite_pass_says_so():
+    page = Visit().set(activation="relu", length=300, input="noise", spectral_radius=100.0)
+    click(page, "Check these gradients")
+    assert "RNN: no gradient to check" in page.words
+    assert "float64" in page.words
 
 
 def test_a_second_visitor_does_not_see_the_first_one_s_settings(page):

@@ -70,8 +70,8 @@ class Visit:
 
     @property
     def curves(self):
-        """Cell → log10 of the median, as drawn."""
-        return {name: y for name, (_, y) in curves(self.figures[0]["data"]).items()}
+        """Cell → log10 of the median of the derivative that is chosen, as drawn."""
+        return {name: y for name, (_, y) in curves(self.figures[0]["data"]).items() if not name.endswith(", total")}
 
     @property
     def bands(self):
