@@ -105,8 +105,7 @@ def mean_field(sigma_w: float, input_variance: float, activation: str = "tanh") 
     low, high = 0.0, sigma_w**2 + input_variance  # |φ| ≤ 1, and q ↦ second moment is concave: bisect from above
     if second_moment(1e-12) > 1e-12:
         low = 1e-12
-        for _ in range(200):
-            middle = 0.5 * (low + high)
+        while low < (middle := 0.5 * (low + high)) < high:  # down to neighbouring numbers
             low, high = (middle, high) if second_moment(middle) > middle else (low, middle)
     else:
         high = 0.0

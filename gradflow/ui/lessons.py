@@ -36,4 +36,11 @@ LESSONS = (
             "gru_update",
         ),
     ),
+    Lesson(
+        "pages/lessons/spectral_radius.py",
+        "Spectral radius",
+        "spectral-radius",
+        controls=("spectral_radius", "activation", "length", "input_scale", "hidden", "seed"),
+        more=("text", "input"),
+    ),
 )

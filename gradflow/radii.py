@@ -1,0 +1,204 @@
+"""A vanilla RNN as the spectral radius of its W_hh is dragged from 0 to 3: what the gradient does, and the theory beside it.
+
+One draw of W_hh only changes its length: at radius ρ it is ρ W, with W the same matrix at radius 1. Eigenvalues, singular
+values and powers of all radii therefore follow from W's.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gradflow.activations import ACTIVATIONS, Array
+from gradflow.checks import check_choice
+from gradflow.experiment import Experiment, build, read_sequences
+from gradflow.measures import log10_factor
+from gradflow.spectrum import eigenvalues, mean_field, singular_values
+from gradflow.sweeps import sweep
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+RADII = tuple(round(0.05 * k, 2) for k in range(61))
+STARTS = ("gaussian", "orthogonal", "identity")
+POWERS = 40  # steps back over which the powers of W_hh are looked at
+WIDE = 16  # hidden units from which on the mean field, a limit of infinite width, is a fair prediction
+# √E‖W_ih x_t‖² per unit against input_scale, where it is the same at every step
+STATIONARY_INPUT = {"noise": 1.0, "text": 1.0, "impulse": 0.0}
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class RadiusStudy:
+    """The vanilla RNN of `experiment`, from its own start of W_hh, at R spectral radii.
+
+    log10_share (R, T + 1): log10 ‖∂L/∂h_t‖ / ‖∂L/∂h_T‖, and log10_factor (R,): log10 of the per-step factor, both medians
+    over seeds and sequences; −inf says exactly zero, NaN that a run has no such number. mean_field (R,): √χ, NaN where it
+    does not hold. sigma_max: ‖W‖₂ of the W_hh with radius 1, median over seeds; eigenvalues (H,) and log10_powers (K + 1,),
+    log10 ‖W^k‖₂: the first seed's.
+    """
+
+    experiment: Experiment
+    radii: tuple[float, ...]
+    log10_share: Array
+    log10_factor: Array
+    mean_field: Array
+    sigma_max: float
+    eigenvalues: NDArray[np.complex128]
+    log10_powers: Array
+
+    def __repr__(self) -> str:
+        return f"<RadiusStudy of {len(self.radii)} radii from {self.experiment.init}>"
+
+    @property
+    def per_step_factor(self) -> Array:
+        """What ‖∂L/∂h‖ is multiplied with per step back, (R,)."""
+        with np.errstate(under="ignore"):
+            return np.asarray(10.0**self.log10_factor)
+
+    @property
+    def bound(self) -> Array:
+        """γ σ_max(W_hh), (R,), γ = max |φ′|: no run's factor is above its own (Pascanu, Mikolov & Bengio 2013)."""
+        return ACTIVATIONS[self.experiment.activation].max_slope * self.sigma_max * np.array(self.radii)
+
+    @property
+    def unchanged_at(self) -> float | None:
+        """The smallest radius at which the per-step factor rises through 1, read off between two neighbours; or None."""
+        rate = self.log10_factor
+        with np.errstate(invalid="ignore"):  # NaN is neither below nor above
+            crossings = np.flatnonzero((rate[:-1] < 0.0) & (rate[1:] >= 0.0))
+        if not crossings.size:
+            return None
+        k = crossings[0]
+        (a, b), (low, high) = rate[k : k + 2], self.radii[k : k + 2]
+        return high if np.isneginf(a) else float(low + (high - low) * a / (a - b))
+
+    def log10_powers_at(self, radius: float) -> Array:
+        """log10 ‖W_hh^k‖₂ at one radius for k = 0 … K, (K + 1,): what a linear network does to the worst gradient."""
+        k = np.arange(len(self.log10_powers))
+        scale = np.log10(radius) if radius > 0.0 else -np.inf
+        return np.where(k == 0, 0.0, self.log10_powers + np.maximum(k, 1) * scale)
+
+
+def study_radii(
+    exp: Experiment, radii: Iterable[float] = RADII, seeds: Iterable[int] = range(5), inits: Iterable[str] = STARTS
+) -> dict[str, RadiusStudy]:
+    """The same input, seeds, loss and radii for each start of W_hh, of a vanilla RNN with one loss at the end.
+
+    Raises ValueError where `exp` is another cell or sequence type, or does not rescale W_hh.
+    """
+    check_choice("cell", exp.cell, ("rnn",))
+    check_choice("sequence_type", exp.sequence_type, ("many-to-one",))
+    if not exp.rescale:
+        raise ValueError("rescale must be True for the spectral radius to have an effect, got False")
+    radii, seeds = tuple(radii), tuple(seeds)
+    return {init: study(replace(exp, init=init), radii, seeds) for init in inits}
+
+
+def study(exp: Experiment, radii: tuple[float, ...], seeds: tuple[int, ...]) -> RadiusStudy:
+    """One start of W_hh."""
+    norm = np.concatenate([sweep(replace(exp, seed=s), "spectral_radius", radii).log10_norm for s in seeds], axis=-1)
+    lengths = [len(names) for names in read_sequences(exp).steps] * len(seeds)
+    with np.errstate(invalid="ignore"):  # no gradient at the last step: no share of it either
+        share = norm - norm[:, -1:]
+    at_one = [build(replace(exp, spectral_radius=1.0, seed=s)).params["weight_hh_l0"] for s in seeds]
+    return RadiusStudy(
+        experiment=exp,
+        radii=radii,
+        log10_share=median(share),
+        log10_factor=median(log10_factor(norm, lengths)),
+        mean_field=predicted(exp, radii, float(median(np.array([entry_scale(w) for w in at_one])))),
+        sigma_max=float(median(np.array([singular_values(w)[0] for w in at_one]))),
+        eigenvalues=eigenvalues(at_one[0]),
+        log10_powers=log10_powers(at_one[0], POWERS),
+    )
+
+
+def median(values: Array) -> Array:
+    """Over the last axis, as one of the values, so that exact zeros (−inf) need no arithmetic; NaN where one is NaN."""
+    return np.asarray(np.quantile(values, 0.5, axis=-1, method="inverted_cdf"))
+
+
+def entry_scale(w: Array) -> float:
+    """σ_w of a matrix with entries of variance σ_w²/H."""
+    return float(np.linalg.norm(w) / np.sqrt(len(w)))
+
+
+def log10_powers(w: Array, count: int) -> Array:
+    """log10 ‖W^k‖₂ for k = 0 … count, (count + 1,); for a non-normal W with radius 1 it rises before it levels off.
+
+    By Gelfand's formula ‖W^k‖^(1/k) comes down to the spectral radius, but only in the long run.
+    """
+    power, log = np.eye(len(w)), np.zeros(count + 1)
+    for k in range(1, count + 1):
+        power = w @ power
+        log[k] = np.log10(singular_values(power)[0])
+    return log
+
+
+def predicted(exp: Experiment, radii: tuple[float, ...], sigma_w: float) -> Array:
+    """√χ of the mean field at every radius, (R,); sigma_w is that of radius 1.
+
+    NaN where it does not hold: other than Gaussian starts, few units, an input whose size varies, no stationary state.
+    """
+    fields = np.full(len(radii), np.nan)
+    if exp.init == "gaussian" and exp.hidden >= WIDE and exp.input in STATIONARY_INPUT:
+        variance = (exp.input_scale * STATIONARY_INPUT[exp.input]) ** 2
+        for r, radius in enumerate(radii):
+            field = mean_field(radius * sigma_w, variance, exp.activation)
+            fields[r] = field.per_step_factor if np.isfinite(field.q) else np.nan
+    return fields
+
+
+def with_radius(studies: Mapping[str, RadiusStudy], more: Mapping[str, RadiusStudy]) -> dict[str, RadiusStudy]:
+    """The studies with the radii of others, of the same networks, put in their places."""
+    return {init: merged(study, more[init]) for init, study in studies.items()}
+
+
+def merged(a: RadiusStudy, b: RadiusStudy) -> RadiusStudy:
+    radii, order = np.unique([*a.radii, *b.radii], return_index=True)
+
+    def both(name: str) -> Array:
+        return np.concatenate([getattr(a, name), getattr(b, name)])[order]
+
+    return replace(
+        a,
+        radii=tuple(radii.tolist()),
+        **{name: both(name) for name in ("log10_share", "log10_factor", "mean_field")},
+    )
+
+
+def radii_frame(studies: Mapping[str, RadiusStudy]) -> "pd.DataFrame":
+    """Columns start, spectral_radius, quantity, step, value: every number that a picture of the studies shows, a row each.
+
+    `step` is t of a share, k of a power, the number of an eigenvalue, and 0 where there is one value for each radius. What
+    does not exist has no row.
+    """
+    import pandas as pd
+
+    parts = []
+    for init, s in studies.items():
+        values_at_all = {
+            "log10_share": s.log10_share,
+            "per_step_factor": s.per_step_factor[:, None],
+            "mean_field": s.mean_field[:, None],
+            "bound": s.bound[:, None],
+            "eigenvalue_real": np.outer(s.radii, s.eigenvalues.real),
+            "eigenvalue_imaginary": np.outer(s.radii, s.eigenvalues.imag),
+            "log10_power": np.stack([s.log10_powers_at(radius) for radius in s.radii]),
+        }
+        for quantity, values in values_at_all.items():
+            rows, columns = values.shape
+            parts.append(
+                pd.DataFrame(
+                    {
+                        "start": init,
+                        "spectral_radius": np.repeat(s.radii, columns),
+                        "quantity": quantity,
+                        "step": np.tile(np.arange(columns), rows),
+                        "value": values.reshape(-1),
+                    }
+                )
+            )
+    return pd.concat(parts, ignore_index=True).dropna(subset="value", ignore_index=True)
