@@ -64,21 +64,32 @@ class RadiusStudy:
 
     @property
     def unchanged_at(self) -> float | None:
-        """The smallest radius at which the per-step factor rises through 1, read off between two neighbours; or None."""
-        rate = self.log10_factor
-        with np.errstate(invalid="ignore"):  # NaN is neither below nor above
-            crossings = np.flatnonzero((rate[:-1] < 0.0) & (rate[1:] >= 0.0))
-        if not crossings.size:
-            return None
-        k = crossings[0]
-        (a, b), (low, high) = rate[k : k + 2], self.radii[k : k + 2]
-        return high if np.isneginf(a) else float(low + (high - low) * a / (a - b))
+        """The smallest radius at which the per-step factor rises through 1; None where it does so at no radius."""
+        radius = float(rises_through_one(self.radii, self.log10_factor))
+        return None if np.isnan(radius) else radius
+
+    @property
+    def contour(self) -> Array:
+        """For every step t the smallest radius at which ‖∂L/∂h_t‖ rises through ‖∂L/∂h_T‖, (T + 1,); NaN where none does."""
+        return rises_through_one(self.radii, self.log10_share)
 
     def log10_powers_at(self, radius: float) -> Array:
         """log10 ‖W_hh^k‖₂ at one radius for k = 0 … K, (K + 1,): what a linear network does to the worst gradient."""
         k = np.arange(len(self.log10_powers))
         scale = np.log10(radius) if radius > 0.0 else -np.inf
         return np.where(k == 0, 0.0, self.log10_powers + np.maximum(k, 1) * scale)
+
+
+def rises_through_one(radii: tuple[float, ...], log10_values: Array) -> Array:
+    """The first radius at which the values (R, …) rise through 1, read off between two neighbours; NaN where none is."""
+    with np.errstate(invalid="ignore"):  # NaN is neither below nor above
+        rises = (log10_values[:-1] < 0.0) & (log10_values[1:] >= 0.0)
+    k = rises.argmax(0)[None]
+    below, above = (np.take_along_axis(log10_values, at, 0)[0] for at in (k, k + 1))
+    low, high = (np.asarray(radii)[at][0] for at in (k, k + 1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        between = np.where(np.isneginf(below), 1.0, below / (below - above))
+    return np.where(rises.any(0), low + (high - low) * between, np.nan)
 
 
 def study_radii(

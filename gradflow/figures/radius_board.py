@@ -1,244 +1,367 @@
 """Everything that the spectral radius moves, in one figure with one slider, so that dragging it asks no server."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from gradflow.activations import Array
-from gradflow.figures.theme import EXPLODING, REFERENCE, VANISHING, decades, log_ticks, styled, subscripted, translucent
-from gradflow.findings import number, significant
+from gradflow.figures.frames import Moving, frame_slider, packed
+from gradflow.figures.pictures import png
+from gradflow.figures.theme import EXPLODING, REFERENCE, VANISHING, decades, figure, log_ticks, subscripted, translucent
+from gradflow.findings import number
 from gradflow.radii import RadiusStudy
 
-# one cell, three starts: shades of the RNN's colour, told apart by dash and by marker as well
+# one cell, so shades of its one colour; dash and marker tell the starts apart
 INKS = {
     "gaussian": ("#D55E00", "solid", "circle"),
     "orthogonal": ("#B5651D", "dash", "square-open"),
-    "identity": ("#F0803C", "dot", "diamond"),
-    "pytorch": ("#D55E00", "dashdot", "x"),
+    "identity": ("#E8702A", "dot", "diamond"),
+    "pytorch": ("#D55E00", "dashdot", "cross"),
 }
-TITLES = {"gaussian": "Gaussian", "orthogonal": "Orthogonal", "identity": "Identity", "pytorch": "PyTorch's"}
+STARTS = {"gaussian": "Gaussian", "orthogonal": "Orthogonal", "identity": "Identity", "pytorch": "PyTorch's"}
 FAINT = (0.5, 0.75, 1.25, 1.5, 2.0, 3.0)  # radii whose curves stand behind the present one's
 REACH = 40.0  # decades either way: a curve beyond them has left its picture
-MAP_REACH = 10.0  # decades from unchanged to the deepest colour
-COLUMNS = 100  # of a map at most
-MAP_COLOURS = [[0.0, VANISHING], [0.5, "rgba(128, 128, 128, 0)"], [1.0, EXPLODING]]
-# the panels' places as (left, right), (bottom, top)
-PANELS = {
-    "plane": ((0.0, 0.2), (0.62, 0.97)),
-    "powers": ((0.29, 0.55), (0.62, 0.97)),
-    "factor": ((0.65, 1.0), (0.62, 0.97)),
-    "curves": ((0.0, 0.40), (0.0, 0.38)),
-    "maps": ((0.48, 1.0), (0.0, 0.38)),
+POWER_REACH = 2.0
+MAP_REACH = 20.0  # decades from unchanged to the deepest colour
+MAP_ROWS, MAP_COLUMNS = 61, 100
+# where the panels are: left and right, bottom and top, as shares of the figure
+PLACES = {
+    "plane": ([0.0, 0.2], [0.6, 0.97]),
+    "powers": ([0.3, 0.56], [0.6, 0.97]),
+    "factor": ([0.67, 1.0], [0.6, 0.97]),
+    "curves": ([0.0, 0.4], [0.0, 0.38]),
+    "maps": ([0.5, 1.0], [0.0, 0.38]),
 }
-GAP = 0.02  # between two maps
+HEADINGS = {
+    "plane": "Eigenvalues of W<sub>hh</sub>",
+    "powers": "‖W<sub>hh</sub><sup>k</sup>‖, no activation",
+    "factor": "Gradient kept per step",
+    "curves": "Gradient that reaches step t",
+}
+MAP_GAP = 0.02
+Trace = dict[str, Any]
+Studies = Mapping[str, RadiusStudy]
 
 
-def radius_board(studies: Mapping[str, RadiusStudy], radius: float, height: int = 560) -> go.Figure:
+def radius_board(studies: Studies, radius: float, height: int = 580) -> go.Figure:
     """Eigenvalues, powers of W_hh, per-step factors with theory, gradient curves and ρ × time maps, moved by one slider.
 
     The reader should conclude that crossing ρ = 1 takes the eigenvalues out of the unit circle but not yet the gradient
-    past "unchanged", that three starts with the same ρ differ, and that powers of a Gaussian W_hh grow before they fade.
+    past "unchanged", that starts with the same ρ differ, and that powers of a Gaussian W_hh grow before they fade.
+    `radius`, one of the studies' radii, is where the slider begins.
     """
-    figure = go.Figure()
-    lay_out(figure, studies)
-    figure.add_traces(standing(studies))
-    radii = next(iter(studies.values())).radii
-    moving = [at_radius(studies, r) for r in range(len(radii))]
+    radii = one_of(studies).radii
+    still = standing(studies)
+    moving = [moving_at(studies, r) for r in range(len(radii))]
+    names = [f"{radius:.2f}" for radius in radii]
+    followers = list(range(len(still), len(still) + len(moving[0])))
     at = radii.index(radius)
-    behind = len(figure.data)
-    figure.add_traces([go.Scatter(**styles, **data) for styles, data in zip(looks(studies), moving[at], strict=True)])
-    figure.frames = [
-        {"name": f"{r:g}", "data": data, "traces": list(range(behind, behind + len(data)))}
-        for r, data in zip(radii, moving, strict=True)
-    ]
-    styled(figure, height)
-    figure.update_layout(
-        margin={"l": 64, "r": 72, "t": 44, "b": 128},
-        font_size=14,
+    ramp, labels = scale()
+    drawn = figure(
+        [*still, *moving[at]],
+        height,
+        **axes(studies),
+        annotations=[*(heading(panel, text) for panel, text in HEADINGS.items()), *labels],
+        shapes=references(studies),
+        images=[*(radius_map(studies, init) for init in studies), ramp],
+        margin={"l": 60, "r": 70, "t": 50, "b": 124},
+        font={"size": 14},
         hovermode="closest",
-        legend={"y": 1.02, "font_size": 14, "entrywidth": 0},
-        sliders=[slider(radii, at)],
+        legend={"orientation": "h", "x": -0.06, "y": 1.02, "yanchor": "bottom", "font": {"size": 14}},
+        sliders=[frame_slider(names, at, "Drag: spectral radius ρ(W<sub>hh</sub>) = ", pad={"t": 50})],
     )
-    figure.update_xaxes(tickfont_size=13, title_font_size=14, title_standoff=2, showgrid=False, zeroline=False)
-    figure.update_yaxes(tickfont_size=13, title_font_size=14, title_standoff=4, zeroline=False)
-    return figure
+    moments = [
+        {"name": name, "traces": followers, "data": [changing(trace) for trace in traces]}
+        for name, traces in zip(names, moving, strict=True)
+    ]
+    return Moving(drawn, moments)
 
 
-def axes_of(studies: Mapping[str, RadiusStudy]) -> dict[str, str]:
+def one_of(studies: Studies) -> RadiusStudy:
+    """The first study: radii, steps and powers are all the same."""
+    return next(iter(studies.values()))
+
+
+def changing(trace: Trace) -> Trace:
+    """What of a moving trace a frame must say; its look stays."""
+    return {key: trace[key] for key in ("x", "y", "text") if key in trace}
+
+
+def axis_numbers(studies: Studies) -> dict[str, str]:
     """Panel, or start for its map, → the number at the end of its axes' names."""
-    names = [*list(PANELS)[:-1], *studies]
-    return {name: str(k) if k > 1 else "" for k, name in enumerate(names, start=1)}
+    return {panel: str(k) if k > 1 else "" for k, panel in enumerate([*HEADINGS, *studies], start=1)}
 
 
-def on(axes: Mapping[str, str], panel: str) -> dict[str, str]:
-    return {"xaxis": f"x{axes[panel]}", "yaxis": f"y{axes[panel]}"}
+def on(studies: Studies, panel: str) -> Trace:
+    """The axes that a trace in this panel belongs to."""
+    n = axis_numbers(studies)[panel]
+    return {"xaxis": f"x{n}", "yaxis": f"y{n}"}
 
 
-def slider(radii: Sequence[float], at: int) -> dict[str, Any]:
-    """Plotly's own slider: it goes to a frame without redrawing the maps, and without a word to the server."""
-    now = {"mode": "immediate", "frame": {"duration": 0, "redraw": False}, "transition": {"duration": 0}}
-    steps = [{"method": "animate", "label": f"{r:.2f}", "args": [[f"{r:g}"], now]} for r in radii]
+def moving_at(studies: Studies, r: int) -> list[Trace]:
+    """All that moves with the radius, at the r-th one."""
+    radius = one_of(studies).radii[r]
+    return [
+        eigenvalues(studies, radius),
+        *(powers(s, radius) | on(studies, "powers") for s in studies.values()),
+        factors(studies, r),
+        *(curve(s, r) | on(studies, "curves") for s in studies.values()),
+        *(level(s, r) | on(studies, init) for init, s in studies.items()),
+    ]
+
+
+def quiet(mode: str) -> Trace:
+    return {"mode": mode, "showlegend": False, "hoverinfo": "skip"}
+
+
+def thick(s: RadiusStudy) -> Trace:
+    colour, dash, _ = INKS[s.experiment.init]
+    return {"color": colour, "dash": dash, "width": 3.5}
+
+
+def eigenvalues(studies: Studies, radius: float) -> Trace:
+    """Every start's eigenvalues in the complex plane; with ρ they all move straight outwards."""
+    values = radius * np.concatenate([s.eigenvalues for s in studies.values()])
+    inks = [INKS[init] for init, s in studies.items() for _ in s.eigenvalues]
+    marker = {"color": [ink[0] for ink in inks], "symbol": [ink[2] for ink in inks], "size": 6}
+    return {**quiet("markers"), "x": packed(values.real), "y": packed(values.imag), "marker": marker}
+
+
+def powers(s: RadiusStudy, radius: float) -> Trace:
+    """‖W_hh^k‖ over k, with its peak named where it lies inside."""
+    log = s.log10_powers_at(radius)
+    peak = int(np.argmax(log))
+    text = [""] * len(log)
+    if 0 < peak < len(log) - 1 and log[peak] > 0.01:
+        text[peak] = f"{number(10.0 ** log[peak])} at k = {peak}"
     return {
-        "active": at,
-        "steps": steps,
-        "pad": {"t": 54, "l": 0},
-        "currentvalue": {"prefix": "Drag: spectral radius ρ(W<sub>hh</sub>) = ", "font": {"size": 18}},
-        "ticklen": 4,
-        "font": {"size": 12},
+        **quiet("lines+text"),
+        "x": list(range(len(log))),
+        "y": packed(log),
+        "text": text,
+        "textposition": "top right",
+        "line": thick(s),
     }
 
 
-def lay_out(figure: go.Figure, studies: Mapping[str, RadiusStudy]) -> None:
-    """Axes, headings and reference lines."""
-    axes = axes_of(studies)
-    some = next(iter(studies.values()))
-    steps = some.log10_share.shape[1] - 1
-    (left, right), rows = PANELS["maps"]
-    width = (right - left - GAP * (len(studies) - 1)) / len(studies)
-    places = {name: PANELS[name] for name in axes if name in PANELS}
+def factors(studies: Studies, r: int) -> Trace:
+    """A line at ρ with every start's per-step factor on it."""
+    inks = [INKS[init] for init in studies]
+    marker = {
+        "color": [REFERENCE, *(ink[0] for ink in inks), REFERENCE],
+        "symbol": ["circle", *(ink[2] for ink in inks), "circle"],
+        "size": [0, *(11 for _ in inks), 0],
+    }
+    return {
+        **quiet("lines+markers"),
+        "x": [one_of(studies).radii[r]] * (len(studies) + 2),
+        "y": packed([0.0, *(s.per_step_factor[r] for s in studies.values()), 10.0]),
+        "line": {"color": REFERENCE, "width": 1.5},
+        "marker": marker,
+        **on(studies, "factor"),
+    }
+
+
+def curve(s: RadiusStudy, r: int) -> Trace:
+    """The gradient at every step, at one radius."""
+    share = s.log10_share[r]
+    return {**quiet("lines"), "x": list(range(len(share))), "y": packed(share), "line": thick(s)}
+
+
+def level(s: RadiusStudy, r: int) -> Trace:
+    """A line across a map at one radius, and above the map its start with the per-step factor there."""
+    last, (radius, *_, top) = s.log10_share.shape[1] - 1, (s.radii[r], s.radii[-1])
+    factor = s.per_step_factor[r]
+    name = f"<b>{STARTS[s.experiment.init]}</b> {'' if np.isnan(factor) else number(factor)}"
+    return {
+        **quiet("lines+text"),
+        "x": [0, last, None, 0],
+        "y": [radius, radius, None, top],
+        "text": ["", "", "", name],
+        "textposition": "top right",
+        "cliponaxis": False,
+        "line": {"color": REFERENCE, "width": 3},
+    }
+
+
+def standing(studies: Studies) -> list[Trace]:
+    """All that stays while the radius moves."""
+    some = one_of(studies)
+    theory = {
+        "ρ: linear": (some.radii, "dash"),
+        "√χ: mean field": (some.mean_field, "dashdot"),
+        "γσ<sub>max</sub>: bound": (some.bound, "dot"),
+    }
+    return [
+        *(measured(studies, init) for init in studies),
+        *(
+            predicted(studies, name, values, dash)
+            for name, (values, dash) in theory.items()
+            if np.isfinite(values).any()
+        ),
+        *(faint(studies, r) for r, radius in enumerate(some.radii) if radius in FAINT),
+        *(contour(studies, init) for init in studies),
+    ]
+
+
+def measured(studies: Studies, init: str) -> Trace:
+    """One start's per-step factor over ρ."""
+    s, (colour, dash, _) = studies[init], INKS[init]
+    return {
+        "x": s.radii,
+        "y": packed(s.per_step_factor),
+        "mode": "lines",
+        "name": STARTS[init],
+        "line": {"color": colour, "dash": dash, "width": 2.5},
+        "hovertemplate": "ρ %{x:.2f}: %{y:.3f} per step",
+        **on(studies, "factor"),
+    }
+
+
+def predicted(studies: Studies, name: str, values: Any, dash: str) -> Trace:
+    """A line of theory over ρ."""
+    return {
+        "x": one_of(studies).radii,
+        "y": packed(values),
+        "mode": "lines",
+        "name": name,
+        "line": {"color": REFERENCE, "dash": dash, "width": 2},
+        "hovertemplate": "ρ %{x:.2f}: %{y:.3f}",
+        **on(studies, "factor"),
+    }
+
+
+def faint(studies: Studies, r: int) -> Trace:
+    """The first start's curve at another radius, as background."""
+    line = {"color": translucent(REFERENCE, 0.5), "width": 1.2}
+    return curve(one_of(studies), r) | on(studies, "curves") | {"line": line}
+
+
+def contour(studies: Studies, init: str) -> Trace:
+    """Where on a start's map the gradient is unchanged; at t = T it is so by definition."""
+    line = {"color": REFERENCE, "width": 2}
+    return {
+        **quiet("lines"),
+        "x": list(range(studies[init].log10_share.shape[1] - 1)),
+        "y": packed(studies[init].contour[:-1]),
+        "line": line,
+        **on(studies, init),
+    }
+
+
+def radius_map(studies: Studies, init: str) -> Trace:
+    """The gradient over ρ × time as a picture: where a line moves, Plotly would wipe a heatmap away.
+
+    No colour says unchanged, cool vanishing, warm exploding, grey exactly zero.
+    """
+    s, n = studies[init], axis_numbers(studies)[init]
+    last, top = s.log10_share.shape[1] - 1, s.radii[-1]
+    rows = [int(np.abs(np.array(s.radii) - radius).argmin()) for radius in np.linspace(top, 0.0, MAP_ROWS)]
+    some = np.linspace(0, last, min(last + 1, MAP_COLUMNS)).round().astype(int)
+    edge = 0.5 * top / (MAP_ROWS - 1)
+    return {
+        "source": png(tinted(s.log10_share[rows][:, some])),
+        "xref": f"x{n}",
+        "yref": f"y{n}",
+        "x": -0.5,
+        "y": top + edge,
+        "sizex": last + 1,
+        "sizey": top + 2 * edge,
+        "sizing": "stretch",
+        "layer": "below",
+    }
+
+
+def tinted(log: Array) -> NDArray[np.uint8]:
+    """log10 values as colours, (…, 4): the deeper, the further from 1."""
+    ends = np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in (VANISHING, EXPLODING, REFERENCE)], np.uint8)
+    which = np.where(np.isneginf(log), 2, (log > 0.0).astype(int))
+    depth = np.where(np.isneginf(log), 0.5, np.clip(np.abs(np.nan_to_num(log, neginf=0.0)) / MAP_REACH, 0.0, 1.0))
+    return np.concatenate([ends[which], np.round(255 * depth)[..., None].astype(np.uint8)], axis=-1)
+
+
+def axes(studies: Studies) -> Trace:
+    """Every panel's two axes, by their names in a layout."""
+    some = one_of(studies)
+    last, top = some.log10_share.shape[1] - 1, some.radii[-1]
+    highest = max(np.nanmax(s.per_step_factor, initial=1.3) for s in studies.values())
+    plane = {"range": [-1.1 * top, 1.1 * top], "dtick": 2}
+    time = {"range": [-0.5, last + 0.5], "showgrid": False, "nticks": 4}
+    back_in_time = {"title": {"text": "← gradient      step t      loss →"}}
+    factor = {"range": [0, 1.08 * highest], "title": {"text": "factor per step"}}
+    share = {"title": {"text": subscripted("‖∂L/∂h_t‖")}, **log_ticks(*reach(studies), 6)}
+    out = {
+        "plane": ({**plane, "title": {"text": "Re λ"}}, {**plane, "title": {"text": "Im λ"}, "scaleanchor": "x"}),
+        "powers": (
+            {"range": [0, len(some.log10_powers) - 1], "title": {"text": "k steps back"}},
+            log_ticks(-POWER_REACH, 1.1 * POWER_REACH, 5),
+        ),
+        "factor": ({"range": [0, top], "title": {"text": "spectral radius ρ"}}, factor),
+        "curves": ({**time, **back_in_time}, share),
+    }
+    domains = dict(PLACES)
+    (left, right), rows = domains.pop("maps")
+    width = (right - left - MAP_GAP * (len(studies) - 1)) / len(studies)
     for k, init in enumerate(studies):
-        places[init] = ((left + k * (width + GAP), left + k * (width + GAP) + width), rows)
-    time = {"range": [-0.5, steps + 0.5], "title": "← gradient   step t   loss →"}
-    tops = [s.per_step_factor[np.isfinite(s.per_step_factor)].max(initial=1.4) for s in studies.values()]
-    x = {
-        "plane": {"range": [-3.3, 3.3], "title": "Re λ", "tickvals": [-2, 0, 2]},
-        "powers": {"range": [0, len(some.log10_powers) - 1], "title": "power k, steps back"},
-        "factor": {"range": [0, some.radii[-1]], "title": "spectral radius ρ"},
-        "curves": time,
-    }
-    y = {
-        "plane": {"range": [-3.3, 3.3], "title": "Im λ", "tickvals": [-2, 0, 2], "scaleanchor": "x"},
-        "powers": log_ticks(-2.0, 2.2, 5),
-        "factor": {"range": [0, 1.08 * max(tops)], "title": "factor per step"},
-        "curves": {"title": subscripted("‖∂L/∂h_t‖"), **log_ticks(*curve_range(studies), 6)},
-    }
-    for name, (across, up) in places.items():
-        map_y = {"range": [0, some.radii[-1]], "showticklabels": name == next(iter(studies))}
-        if map_y["showticklabels"]:
-            map_y["title"] = "ρ"
-        own_x = x.get(name, {"range": time["range"], "title": "step t", "nticks": 3})
-        n = axes[name]
-        figure.layout[f"xaxis{n}"] = {**own_x, "domain": across, "anchor": f"y{n}"}
-        figure.layout[f"yaxis{n}"] = {**y.get(name, map_y), "domain": up, "anchor": f"x{n}"}
-        heading = {"plane": "Eigenvalues of W<sub>hh</sub>", "powers": "‖W<sub>hh</sub><sup>k</sup>‖, no activation", "factor": "Kept per step back", "curves": "Gradient that reaches step t"}.get(name, TITLES.get(name))
-        figure.add_annotation(text=f"<b>{heading}</b>", x=across[0], y=up[1], xref="paper", yref="paper", xanchor="left", yanchor="bottom", showarrow=False, font={"size": 14})
-    line = {"color": REFERENCE, "width": 1.5}
-    for panel, level in (("powers", 0.0), ("factor", 1.0), ("curves", 0.0)):
-        ref = f"x{axes[panel]} domain"
-        figure.add_shape(type="line", x0=0, x1=1, y0=level, y1=level, xref=ref, yref=f"y{axes[panel]}", line=line)
-    figure.add_shape(type="circle", x0=-1, x1=1, y0=-1, y1=1, xref="x", yref="y", line=line)
-    figure.update_layout(
-        coloraxis={
-            "colorscale": MAP_COLOURS,
-            "cmin": -MAP_REACH,
-            "cmax": MAP_REACH,
-            "colorbar": {
-                "x": 1.01,
-                "y": rows[0],
-                "yanchor": "bottom",
-                "len": rows[1] - rows[0],
-                "thickness": 10,
-                "tickvals": [-MAP_REACH, 0, MAP_REACH],
-                "ticktext": ["≤10<sup>−10</sup>", "1", "≥10<sup>10</sup>"],
-                "tickfont": {"size": 12},
-            },
-        }
-    )
+        start = left + k * (width + MAP_GAP)
+        domains[init] = ([start, start + width], rows)
+        labels = {"showticklabels": False} if k else {"title": {"text": "ρ"}}
+        across = {**time, "title": {"text": "step t"}, "tickvals": [round(last / 4), round(3 * last / 4)]}
+        out[init] = (across, {"range": [0, top], "showgrid": False, "dtick": 1, **labels})
+    layout = {}
+    for panel, (x, y) in out.items():
+        n = axis_numbers(studies)[panel]
+        across, up = domains[panel]
+        layout[f"xaxis{n}"] = {"tickfont": {"size": 13}, **x, "domain": across, "anchor": f"y{n}"}
+        layout[f"yaxis{n}"] = {"tickfont": {"size": 13}, **y, "domain": up, "anchor": f"x{n}"}
+    return layout
 
 
-def curve_range(studies: Mapping[str, RadiusStudy]) -> tuple[float, float]:
+def reach(studies: Studies) -> tuple[float, float]:
     """Decades that hold the curves, as far as REACH."""
     shares = np.concatenate([s.log10_share[np.isfinite(s.log10_share)] for s in studies.values()])
     low, high = decades(max(-REACH, float(shares.min())), min(REACH, float(shares.max())))
     return low, high + 0.04 * (high - low)
 
 
-def standing(studies: Mapping[str, RadiusStudy]) -> list[Any]:
-    """What stays where it is while the radius moves: theory, measured factors, other radii's curves, maps."""
-    axes = axes_of(studies)
-    plain = {"mode": "lines", "hoverinfo": "skip", "showlegend": False}
-    traces: list[Any] = []
-    for init, s in studies.items():
-        colour, dash, _ = INKS[init]
-        traces.append(
-            go.Scatter(
-                x=s.radii, y=visible(s.per_step_factor), mode="lines", name=TITLES[init], line={"color": colour, "dash": dash, "width": 2.5},
-                hovertemplate="ρ %{x:.2f}: %{y:.3f} per step", **on(axes, "factor"),
-            )
-        )
-    some = next(iter(studies.values()))
-    theory = {
-        "|λ| = ρ: linear": (np.array(some.radii), "longdash"),
-        "√χ: mean field": (some.mean_field, "dashdot"),
-        "γσ<sub>max</sub>: bound": (some.bound, "dot"),
-    }
-    for name, (values, dash) in theory.items():
-        if np.isfinite(values).any():
-            traces.append(
-                go.Scatter(x=some.radii, y=visible(values), mode="lines", name=name, line={"color": REFERENCE, "dash": dash, "width": 2}, hovertemplate="ρ %{x:.2f}: %{y:.3f}", **on(axes, "factor"))
-            )
-    steps = np.arange(some.log10_share.shape[1])
-    for r, radius in enumerate(some.radii):
-        if radius in FAINT:
-            traces.append(go.Scatter(x=steps, y=visible(some.log10_share[r]), line={"color": translucent(REFERENCE, 0.45), "width": 1.2}, **plain, **on(axes, "curves")))
-    every = -(-len(steps) // COLUMNS)
-    for init, s in studies.items():
-        z = visible(s.log10_share)[:, ::-every][:, ::-1]
-        shared = {"x": steps[::-every][::-1], "y": s.radii, "z": z, **on(axes, init)}
-        traces.append(go.Heatmap(coloraxis="coloraxis", hovertemplate="ρ %{y:.2f}, step %{x}: 10^%{z:.1f}<extra></extra>", **shared))
-        traces.append(
-            go.Contour(contours={"coloring": "none", "start": 0.0, "end": 0.0, "size": 1.0}, line={"color": REFERENCE, "width": 2}, hoverinfo="skip", showlegend=False, **shared)
-        )
-    return traces
+def heading(panel: str, text: str) -> Trace:
+    """A panel's name, above its left end."""
+    (left, _), (_, top) = PLACES[panel]
+    place = {"x": left, "y": top, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
+    return {**place, "text": f"<b>{text}</b>", "showarrow": False, "font": {"size": 14}}
 
 
-def looks(studies: Mapping[str, RadiusStudy]) -> list[dict[str, Any]]:
-    """How the moving traces look, in the order of `at_radius`."""
-    axes = axes_of(studies)
-    quiet = {"showlegend": False, "hoverinfo": "skip"}
-    thick = {init: {"color": c, "dash": d, "width": 3.5} for init, (c, d, _) in INKS.items()}
-    dots = {init: {"color": c, "symbol": s, "size": 6} for init, (c, _, s) in INKS.items()}
-    here = {"color": REFERENCE, "width": 2}
-    words = {"mode": "text", "textposition": "bottom left", "textfont": {"size": 14}, **quiet}
-    return [
-        *({"mode": "markers", "marker": dots[init], **quiet, **on(axes, "plane")} for init in studies),
-        *({"mode": "lines", "line": thick[init], **quiet, **on(axes, "powers")} for init in studies),
-        {**words, **on(axes, "powers")},
-        {"mode": "lines", "line": here, **quiet, **on(axes, "factor")},
-        *({"mode": "markers+text", "marker": {**dots[init], "size": 10}, "textposition": "middle left", **quiet, **on(axes, "factor")} for init in studies),
-        *({"mode": "lines", "line": thick[init], **quiet, **on(axes, "curves")} for init in studies),
-        *({"mode": "lines", "line": here, **quiet, **on(axes, init)} for init in studies),
+def references(studies: Studies) -> list[Trace]:
+    """The unit circle, and "unchanged" where it is a line."""
+    look = {"line": {"color": REFERENCE, "width": 1.5}}
+    numbers = axis_numbers(studies)
+    circle = {**look, "type": "circle", "x0": -1, "x1": 1, "y0": -1, "y1": 1}
+    levels = {"powers": 0.0, "factor": 1.0, "curves": 0.0}
+    return [circle] + [
+        {
+            **look,
+            "type": "line",
+            "xref": f"x{numbers[p]} domain",
+            "yref": f"y{numbers[p]}",
+            "x0": 0,
+            "x1": 1,
+            "y0": y,
+            "y1": y,
+        }
+        for p, y in levels.items()
     ]
 
 
-def at_radius(studies: Mapping[str, RadiusStudy], r: int) -> list[dict[str, Any]]:
-    """What moves, at the r-th radius."""
-    all_of = list(studies.values())
-    some = all_of[0]
-    radius, steps = some.radii[r], np.array([0, some.log10_share.shape[1] - 1])
-    k = np.arange(len(some.log10_powers))
-    time = np.arange(steps[1] + 1, dtype=np.float32)
-    powers = [s.log10_powers_at(radius) for s in all_of]
-    peak = int(np.argmax(powers[0]))
-    words = f"peak {significant(10.0 ** powers[0][peak])} at k = {peak}" if peak < k[-1] else "grows"
-    return [
-        *({"x": thin(radius * s.eigenvalues.real), "y": thin(radius * s.eigenvalues.imag)} for s in all_of),
-        *({"x": k, "y": visible(p)} for p in powers),
-        {"x": [k[-1]], "y": [2.1], "text": [words]},
-        {"x": [radius, radius], "y": [0.0, 9.0]},
-        *({"x": [radius], "y": visible(s.per_step_factor[[r]]), "text": [number(s.per_step_factor[r])]} for s in all_of),
-        *({"x": time, "y": visible(s.log10_share[r])} for s in all_of),
-        *({"x": steps, "y": [radius, radius]} for _ in all_of),
-    ]
-
-
-def thin(values: Array) -> Any:
-    """As a figure needs it: three digits are a pixel."""
-    return values.astype(np.float32)
-
-
-def visible(values: Array) -> Any:
-    """Without what an axis has no place for: exact zeros and numbers that do not exist."""
-    return thin(np.where(np.isfinite(values), values, np.nan))
+def scale() -> tuple[Trace, list[Trace]]:
+    """The maps' common colours beside them, as a picture and its labels."""
+    _, (bottom, top) = PLACES["maps"]
+    ramp = tinted(np.linspace(MAP_REACH, -MAP_REACH, 41)[:, None])
+    place = {"xref": "paper", "yref": "paper", "x": 1.01}
+    picture = {**place, "y": top, "sizex": 0.012, "sizey": top - bottom, "source": png(ramp), "sizing": "stretch"}
+    labels = {f"10<sup>{MAP_REACH:g}</sup>": (top, "top"), "1": ((top + bottom) / 2, "middle")}
+    labels[f"10<sup>−{MAP_REACH:g}</sup>"] = (bottom, "bottom")
+    look = {"xanchor": "left", "showarrow": False, "font": {"size": 12}}
+    return picture, [{**place, **look, "x": 1.022, "y": y, "yanchor": at, "text": t} for t, (y, at) in labels.items()]

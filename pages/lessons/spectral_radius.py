@@ -12,7 +12,9 @@ SEEDS = 5
 radius = setting("spectral_radius")
 seeds = tuple(range(setting("seed"), setting("seed") + SEEDS))
 with problems_told("Spectral radius"):
-    exp = experiment(cell="rnn", sequence_type="many-to-one", loss="probe", rescale=True, init="gaussian", spectral_radius=1.0)
+    exp = experiment(
+        cell="rnn", sequence_type="many-to-one", loss="probe", rescale=True, init="gaussian", spectral_radius=1.0
+    )
     study = shared(study_radii)
     studies = with_radius(study(exp, seeds=seeds), study(exp, (radius,), seeds))
 title("At ρ = 1 a tanh RNN keeps 0.72 of the gradient per step; it passes unchanged at ρ ≈ 1.86")
