@@ -13,6 +13,7 @@ from gradflow.experiment import Experiment, Run, build, run
 from gradflow.flow import Flow, Trace
 from gradflow.gradient_check import Check, check_gradients
 from gradflow.measures import half_life, log10_factor, verdict
+from gradflow.radii import RadiusStudy, study_radii
 from gradflow.spectrum import (
     MeanField,
     eigenvalues,
@@ -41,6 +42,7 @@ __all__ = [
     "Flow",
     "ForwardOverflow",
     "MeanField",
+    "RadiusStudy",
     "Run",
     "Summary",
     "Sweep",
@@ -63,6 +65,7 @@ __all__ = [
     "run",
     "singular_values",
     "spectral_radius",
+    "study_radii",
     "summarise",
     "sweep",
     "verdict",

@@ -168,15 +168,14 @@ def with_radius(studies: Mapping[str, RadiusStudy], more: Mapping[str, RadiusStu
 
 
 def merged(a: RadiusStudy, b: RadiusStudy) -> RadiusStudy:
+    """Both studies' radii in order, each once."""
     radii, order = np.unique([*a.radii, *b.radii], return_index=True)
-
-    def both(name: str) -> Array:
-        return np.concatenate([getattr(a, name), getattr(b, name)])[order]
-
     return replace(
         a,
         radii=tuple(radii.tolist()),
-        **{name: both(name) for name in ("log10_share", "log10_factor", "mean_field")},
+        log10_share=np.concatenate([a.log10_share, b.log10_share])[order],
+        log10_factor=np.concatenate([a.log10_factor, b.log10_factor])[order],
+        mean_field=np.concatenate([a.mean_field, b.mean_field])[order],
     )
 
 

@@ -8,6 +8,10 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import ArrayLike
 
+from gradflow.figures.theme import REFERENCE
+
+HANDLE = "#7A6FC0"  # readable on white and on black, and no cell's colour
+
 
 class Moving(go.Figure):
     """A figure whose frames go out as they are given, {"name", "traces", "data"}, with arrays `packed`.
@@ -37,6 +41,9 @@ def frame_slider(names: Sequence[str], at: int, prefix: str, **more: Any) -> dic
         "active": at,
         "steps": [{"method": "animate", "label": name, "args": [[name], at_once]} for name in names],
         "currentvalue": {"prefix": prefix, "font": {"size": 18}},
+        "bgcolor": HANDLE,
+        "activebgcolor": HANDLE,
+        "bordercolor": REFERENCE,
         "ticklen": 4,
         "font": {"size": 12},
         **more,

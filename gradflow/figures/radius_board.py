@@ -175,7 +175,7 @@ def level(s: RadiusStudy, r: int) -> Trace:
     """A line across a map at one radius, and above the map its start with the per-step factor there."""
     last, (radius, *_, top) = s.log10_share.shape[1] - 1, (s.radii[r], s.radii[-1])
     factor = s.per_step_factor[r]
-    name = f"<b>{STARTS[s.experiment.init]}</b> {'' if np.isnan(factor) else number(factor)}"
+    name = f"<b>{STARTS[s.experiment.init]}</b> {'' if np.isnan(factor) else f'×{number(factor)}'}"
     return {
         **quiet("lines+text"),
         "x": [0, last, None, 0],
