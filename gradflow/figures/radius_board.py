@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gradflow.activations import Array
 from gradflow.figures.frames import Moving, frame_slider, packed
@@ -28,12 +28,20 @@ POWER_REACH = 2.0
 MAP_REACH = 20.0  # decades from unchanged to the deepest colour
 MAP_ROWS, MAP_COLUMNS = 61, 100
 # where the panels are: left and right, bottom and top, as shares of the figure
-PLACES = {
-    "plane": ([0.0, 0.2], [0.6, 0.97]),
-    "powers": ([0.3, 0.56], [0.6, 0.97]),
-    "factor": ([0.67, 1.0], [0.6, 0.97]),
-    "curves": ([0.0, 0.4], [0.0, 0.38]),
-    "maps": ([0.5, 1.0], [0.0, 0.38]),
+Place = tuple[list[float], list[float]]
+SIDE_BY_SIDE: dict[str, Place] = {
+    "plane": ([0.0, 0.2], [0.61, 0.97]),
+    "powers": ([0.3, 0.56], [0.61, 0.97]),
+    "factor": ([0.67, 1.0], [0.61, 0.97]),
+    "curves": ([0.0, 0.4], [0.0, 0.36]),
+    "maps": ([0.5, 1.0], [0.0, 0.36]),
+}
+STACKED: dict[str, Place] = {
+    "curves": ([0.0, 1.0], [0.85, 0.98]),
+    "factor": ([0.0, 1.0], [0.63, 0.77]),
+    "maps": ([0.0, 1.0], [0.42, 0.54]),
+    "plane": ([0.0, 1.0], [0.19, 0.35]),
+    "powers": ([0.0, 1.0], [0.0, 0.115]),
 }
 HEADINGS = {
     "plane": "Eigenvalues of W<sub>hh</sub>",
@@ -42,16 +50,29 @@ HEADINGS = {
     "curves": "Gradient that reaches step t",
 }
 MAP_GAP = 0.02
+LEGEND = {"orientation": "h", "yanchor": "bottom", "font": {"size": 14}}
+ON_A_SCREEN: dict[str, Any] = {
+    "height": 560,
+    "margin": {"l": 60, "r": 70, "t": 50, "b": 112},
+    "legend": {**LEGEND, "x": -0.06, "y": 1.02},
+    "slider": {"pad": {"t": 40}},
+}
+ON_A_PHONE: dict[str, Any] = {
+    "height": 1400,
+    "margin": {"l": 60, "r": 48, "t": 216, "b": 50},
+    "legend": {**LEGEND, "x": -0.2, "y": 1.105},
+    "slider": {"pad": {"b": 24}, "x": -0.16, "len": 1.28, "y": 1.0, "yanchor": "bottom"},
+}
 Trace = dict[str, Any]
 Studies = Mapping[str, RadiusStudy]
 
 
-def radius_board(studies: Studies, radius: float, height: int = 580) -> go.Figure:
+def radius_board(studies: Studies, radius: float, narrow: bool = False) -> go.Figure:
     """Eigenvalues, powers of W_hh, per-step factors with theory, gradient curves and ρ × time maps, moved by one slider.
 
     The reader should conclude that crossing ρ = 1 takes the eigenvalues out of the unit circle but not yet the gradient
     past "unchanged", that starts with the same ρ differ, and that powers of a Gaussian W_hh grow before they fade.
-    `radius`, one of the studies' radii, is where the slider begins.
+    `radius`, one of the studies' radii, is where the slider begins; `narrow` puts the panels below one another, for a phone.
     """
     radii = one_of(studies).radii
     still = standing(studies)
@@ -59,19 +80,19 @@ def radius_board(studies: Studies, radius: float, height: int = 580) -> go.Figur
     names = [f"{radius:.2f}" for radius in radii]
     followers = list(range(len(still), len(still) + len(moving[0])))
     at = radii.index(radius)
-    ramp, labels = scale()
+    where = STACKED if narrow else SIDE_BY_SIDE
+    ramp, labels = scale(where["maps"])
+    shape = ON_A_PHONE if narrow else ON_A_SCREEN
     drawn = figure(
         [*still, *moving[at]],
-        height,
-        **axes(studies),
-        annotations=[*(heading(panel, text) for panel, text in HEADINGS.items()), *labels],
+        **axes(studies, places(studies, where)),
+        annotations=[*(heading(where[panel], text) for panel, text in HEADINGS.items()), *labels],
         shapes=references(studies),
         images=[*(radius_map(studies, init) for init in studies), ramp],
-        margin={"l": 60, "r": 70, "t": 50, "b": 124},
         font={"size": 14},
         hovermode="closest",
-        legend={"orientation": "h", "x": -0.06, "y": 1.02, "yanchor": "bottom", "font": {"size": 14}},
-        sliders=[frame_slider(names, at, "Drag: spectral radius ρ(W<sub>hh</sub>) = ", pad={"t": 50})],
+        **{name: part for name, part in shape.items() if name != "slider"},
+        sliders=[frame_slider(names, at, "ρ(W<sub>hh</sub>) = ", **shape["slider"])],
     )
     moments = [
         {"name": name, "traces": followers, "data": [changing(trace) for trace in traces]}
@@ -175,7 +196,7 @@ def level(s: RadiusStudy, r: int) -> Trace:
     """A line across a map at one radius, and above the map its start with the per-step factor there."""
     last, (radius, *_, top) = s.log10_share.shape[1] - 1, (s.radii[r], s.radii[-1])
     factor = s.per_step_factor[r]
-    name = f"<b>{STARTS[s.experiment.init]}</b> {'' if np.isnan(factor) else f'×{number(factor)}'}"
+    name = f"<b>{STARTS[s.experiment.init]}</b><br>{'' if np.isnan(factor) else f'×{number(factor)} per step'}"
     return {
         **quiet("lines+text"),
         "x": [0, last, None, 0],
@@ -190,7 +211,7 @@ def level(s: RadiusStudy, r: int) -> Trace:
 def standing(studies: Studies) -> list[Trace]:
     """All that stays while the radius moves."""
     some = one_of(studies)
-    theory = {
+    theory: dict[str, tuple[ArrayLike, str]] = {
         "ρ: linear": (some.radii, "dash"),
         "√χ: mean field": (some.mean_field, "dashdot"),
         "γσ<sub>max</sub>: bound": (some.bound, "dot"),
@@ -221,7 +242,7 @@ def measured(studies: Studies, init: str) -> Trace:
     }
 
 
-def predicted(studies: Studies, name: str, values: Any, dash: str) -> Trace:
+def predicted(studies: Studies, name: str, values: ArrayLike, dash: str) -> Trace:
     """A line of theory over ρ."""
     return {
         "x": one_of(studies).radii,
@@ -283,17 +304,25 @@ def tinted(log: Array) -> NDArray[np.uint8]:
     return np.concatenate([ends[which], np.round(255 * depth)[..., None].astype(np.uint8)], axis=-1)
 
 
-def axes(studies: Studies) -> Trace:
+def places(studies: Studies, where: Mapping[str, Place]) -> dict[str, Place]:
+    """The place of every panel and of every start's map."""
+    left, right = where["maps"][0]
+    width = (right - left - MAP_GAP * (len(studies) - 1)) / len(studies)
+    starts = [left + k * (width + MAP_GAP) for k in range(len(studies))]
+    return {**where, **{init: ([x, x + width], where["maps"][1]) for init, x in zip(studies, starts, strict=True)}}
+
+
+def axes(studies: Studies, domains: Mapping[str, Place]) -> Trace:
     """Every panel's two axes, by their names in a layout."""
     some = one_of(studies)
     last, top = some.log10_share.shape[1] - 1, some.radii[-1]
     highest = max(np.nanmax(s.per_step_factor, initial=1.3) for s in studies.values())
-    plane = {"range": [-1.1 * top, 1.1 * top], "dtick": 2}
-    time = {"range": [-0.5, last + 0.5], "showgrid": False, "nticks": 4}
+    plane: Trace = {"range": [-1.1 * top, 1.1 * top], "dtick": 2}
+    time: Trace = {"range": [-0.5, last + 0.5], "showgrid": False, "nticks": 4}
     back_in_time = {"title": {"text": "← gradient      step t      loss →"}}
-    factor = {"range": [0, 1.08 * highest], "title": {"text": "factor per step"}}
+    factor: Trace = {"range": [0, 1.08 * highest], "title": {"text": "factor per step"}}
     share = {"title": {"text": subscripted("‖∂L/∂h_t‖")}, **log_ticks(*reach(studies), 6)}
-    out = {
+    out: dict[str, tuple[Trace, Trace]] = {
         "plane": ({**plane, "title": {"text": "Re λ"}}, {**plane, "title": {"text": "Im λ"}, "scaleanchor": "x"}),
         "powers": (
             {"range": [0, len(some.log10_powers) - 1], "title": {"text": "k steps back"}},
@@ -302,21 +331,18 @@ def axes(studies: Studies) -> Trace:
         "factor": ({"range": [0, top], "title": {"text": "spectral radius ρ"}}, factor),
         "curves": ({**time, **back_in_time}, share),
     }
-    domains = dict(PLACES)
-    (left, right), rows = domains.pop("maps")
-    width = (right - left - MAP_GAP * (len(studies) - 1)) / len(studies)
     for k, init in enumerate(studies):
-        start = left + k * (width + MAP_GAP)
-        domains[init] = ([start, start + width], rows)
         labels = {"showticklabels": False} if k else {"title": {"text": "ρ"}}
-        across = {**time, "title": {"text": "step t"}, "tickvals": [round(last / 4), round(3 * last / 4)]}
-        out[init] = (across, {"range": [0, top], "showgrid": False, "dtick": 1, **labels})
-    layout = {}
+        map_time = {**time, "title": {"text": "step t"}, "tickvals": [round(last / 4), round(3 * last / 4)]}
+        out[init] = (map_time, {"range": [0, top], "showgrid": False, "dtick": 1, **labels})
+    layout: Trace = {}
     for panel, (x, y) in out.items():
         n = axis_numbers(studies)[panel]
         across, up = domains[panel]
-        layout[f"xaxis{n}"] = {"tickfont": {"size": 13}, **x, "domain": across, "anchor": f"y{n}"}
-        layout[f"yaxis{n}"] = {"tickfont": {"size": 13}, **y, "domain": up, "anchor": f"x{n}"}
+        for name, part, domain, other in (("xaxis", x, across, "y"), ("yaxis", y, up, "x")):
+            title = {"font": {"size": 14}, "standoff": 2, **part.pop("title", {})}
+            small = {"tickfont": {"size": 13}, "title": title}
+            layout[f"{name}{n}"] = {**small, **part, "domain": domain, "anchor": f"{other}{n}"}
     return layout
 
 
@@ -327,11 +353,11 @@ def reach(studies: Studies) -> tuple[float, float]:
     return low, high + 0.04 * (high - low)
 
 
-def heading(panel: str, text: str) -> Trace:
+def heading(place: Place, text: str) -> Trace:
     """A panel's name, above its left end."""
-    (left, _), (_, top) = PLACES[panel]
-    place = {"x": left, "y": top, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
-    return {**place, "text": f"<b>{text}</b>", "showarrow": False, "font": {"size": 14}}
+    (left, _), (_, top) = place
+    at = {"x": left, "y": top, "xref": "paper", "yref": "paper", "xanchor": "left", "yanchor": "bottom"}
+    return {**at, "text": f"<b>{text}</b>", "showarrow": False, "font": {"size": 14}}
 
 
 def references(studies: Studies) -> list[Trace]:
@@ -355,9 +381,9 @@ def references(studies: Studies) -> list[Trace]:
     ]
 
 
-def scale() -> tuple[Trace, list[Trace]]:
+def scale(maps: Place) -> tuple[Trace, list[Trace]]:
     """The maps' common colours beside them, as a picture and its labels."""
-    _, (bottom, top) = PLACES["maps"]
+    _, (bottom, top) = maps
     ramp = tinted(np.linspace(MAP_REACH, -MAP_REACH, 41)[:, None])
     place = {"xref": "paper", "yref": "paper", "x": 1.01}
     picture = {**place, "y": top, "sizex": 0.012, "sizey": top - bottom, "source": png(ramp), "sizing": "stretch"}

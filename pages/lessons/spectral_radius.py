@@ -21,6 +21,7 @@ from gradflow.ui.chart import draw
 from gradflow.ui.frame import experiment, problems_told, setting, title
 from gradflow.ui.share import experiment_code, share
 from gradflow.ui.sources import show_sources
+from gradflow.ui.viewport import narrow
 from gradflow.weights import gaussian, identity, orthogonal
 
 SEEDS = 5
@@ -50,7 +51,7 @@ with problems_told("Spectral radius"):
 finding = radius_title(studies)
 title(finding)
 draw(
-    radius_board(studies, radius),
+    radius_board(studies, radius, narrow()),
     key="radius_board",
     alt=f"{finding}. Eigenvalues, powers of W_hh, per-step factors, gradient curves and maps of radius and time from a "
     f"Gaussian, an orthogonal and an identity start, at ρ = {radius:g}; Spectral radius in the sidebar moves them too.",

@@ -1,0 +1,20 @@
+"""How wide the visitor's window is, which only the browser knows."""
+
+import streamlit as st
+
+WATCH = """
+export default function ({ data, setStateValue }) {
+    const narrow = window.matchMedia("(max-width: 640px)");
+    const tell = () => setStateValue("narrow", narrow.matches);
+    if (narrow.matches !== data) tell();
+    narrow.addEventListener("change", tell);
+    return () => narrow.removeEventListener("change", tell);
+}
+"""
+
+
+def narrow() -> bool:
+    """Whether the window is as narrow as a phone's; a page is drawn anew when that changes."""
+    known = bool(st.session_state.get("viewport", {}).get("narrow", False))
+    watch = st.components.v2.component("viewport", js=WATCH)
+    return bool(watch(key="viewport", data=known, default={"narrow": False}, on_narrow_change=lambda: None).narrow)
