@@ -1,0 +1,77 @@
+"""The slider inside the spectral radius figure: it follows the pointer, and the server hears nothing of it."""
+
+import pytest
+from charts import decoded
+
+from gradflow.radii import RADII
+
+SPAN = ".slider-rail-touch-rect"
+FIRST_MOVING = "figure._transitionData._frames[0].traces[0]"
+# every moving trace's data, and what is painted of it
+MOVING = f"figure.data.slice({FIRST_MOVING}).map(trace => JSON.stringify([trace.x, trace.y, trace.text]))"
+PAINTED = "[...figure.querySelectorAll('.scatterlayer')].map(layer => layer.innerHTML)"
+SHOWN = "figure.querySelector('.slider-label').textContent"
+NEXT_FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))"
+
+
+@pytest.fixture
+def board(server, visit):
+    return visit(f"{server}/spectral-radius").settled()
+
+
+def test_dragging_paints_every_step_without_a_word_to_the_server(board):
+    """From one end to the other: each radius once, every panel painted anew, no request and no message."""
+    page, sent = board.page, []
+    page.on("request", lambda request: sent.append(request.url))
+    session = page.context.new_cdp_session(page)
+    session.send("Network.enable")
+    session.on("Network.webSocketFrameSent", lambda event: sent.append(event["response"]["payloadData"]))
+    rail = page.locator(SPAN).bounding_box()
+    middle = rail["y"] + rail["height"] / 2
+
+    def move_to(share):
+        page.mouse.move(rail["x"] + rail["width"] * share, middle)
+        page.evaluate(NEXT_FRAME)
+        return tuple(board.first_figure(expression) for expression in (SHOWN, MOVING, PAINTED))
+
+    steps = len(RADII) - 1
+    inset = 10 / rail["width"]  # the rail ends where the middle of the grip does
+    page.mouse.move(rail["x"] + rail["width"] * 0.01, middle)
+    page.mouse.down()
+    seen = [move_to(inset + (1 - 2 * inset) * k / steps) for k in range(len(RADII))]
+    page.mouse.up()
+    assert sent == []
+    assert [label.split()[-1] for label, _, _ in seen] == [f"{radius:.2f}" for radius in RADII]
+    for (_, data, painted), (_, next_data, next_painted) in zip(seen, seen[1:], strict=False):
+        assert all(new != old for new, old in zip(next_data, data, strict=True))
+        changed = [new != old for new, old in zip(next_painted, painted, strict=True)]
+        assert len(changed) == 7  # plane, powers, factors, curves and three maps
+        assert sum(changed) >= 6  # powers may all have left their panel
+    assert board.first_figure("figure.querySelectorAll('.imagelayer image').length") == 4
+
+
+def test_the_grip_begins_where_the_link_says(server, visit):
+    tab = visit(f"{server}/spectral-radius?spectral_radius=1.37&present=1").settled()
+    assert tab.first_figure(SHOWN).endswith("1.37")
+    marker = tab.first_figure(f"figure.data[{FIRST_MOVING} + 4].x")
+    assert set(decoded(marker)) == {1.37}
+
+
+def test_the_sidebar_s_slider_is_the_keyboard_s_way(board):
+    slider = board.slider("Spectral radius")
+    slider.focus()
+    before = board.raw
+    board.page.keyboard.press("ArrowRight")
+    board.wait_for_other_curves(before)
+    assert board.first_figure(SHOWN).endswith("1.01")
+    label = board.page.locator("[data-testid=stPlotlyChart]").first.get_attribute("aria-label")
+    assert "sidebar" in label
+
+
+def test_a_phone_has_the_panels_below_one_another(server, visit):
+    tab = visit(f"{server}/spectral-radius", viewport={"width": 390, "height": 844})
+    tab.page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.offsetHeight > 1000")
+    tab.settled()
+    assert tab.sideways() == []
+    tops = tab.first_figure("[...figure.querySelectorAll('.scatterlayer')].map(e => e.getBoundingClientRect().top | 0)")
+    assert len(set(tops)) > 4
