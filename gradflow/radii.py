@@ -109,7 +109,7 @@ def study_radii(
 
 def study(exp: Experiment, radii: tuple[float, ...], seeds: tuple[int, ...]) -> RadiusStudy:
     """One start of W_hh."""
-    norm = np.concatenate([sweep(replace(exp, seed=s), "spectral_radius", radii).log10_norm for s in seeds], axis=-1)
+    norm = norms(exp, radii, seeds)
     lengths = [len(names) for names in read_sequences(exp).steps] * len(seeds)
     with np.errstate(invalid="ignore"):  # no gradient at the last step: no share of it either
         share = norm - norm[:, -1:]
@@ -124,6 +124,15 @@ def study(exp: Experiment, radii: tuple[float, ...], seeds: tuple[int, ...]) -> 
         eigenvalues=eigenvalues(at_one[0]),
         log10_powers=log10_powers(at_one[0], POWERS),
     )
+
+
+def norms(exp: Experiment, radii: tuple[float, ...], seeds: tuple[int, ...]) -> Array:
+    """log10 ‖∂L/∂h_t‖ at every radius, for every seed's sequences, (R, T + 1, S·B); swept over the longer of the two."""
+    if len(radii) >= len(seeds):
+        by_seed = [sweep(replace(exp, seed=seed), "spectral_radius", radii).log10_norm for seed in seeds]
+        return np.concatenate(by_seed, axis=-1)
+    by_radius = [sweep(replace(exp, spectral_radius=radius), "seed", seeds).log10_norm for radius in radii]
+    return np.stack([np.concatenate(list(norm), axis=-1) for norm in by_radius])
 
 
 def median(values: Array) -> Array:

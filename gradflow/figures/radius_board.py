@@ -8,9 +8,18 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from gradflow.activations import Array
-from gradflow.figures.frames import Moving, frame_slider, packed
+from gradflow.figures.frames import Moving, packed
 from gradflow.figures.pictures import png
-from gradflow.figures.theme import EXPLODING, REFERENCE, VANISHING, decades, figure, log_ticks, subscripted, translucent
+from gradflow.figures.theme import (
+    EXPLODING,
+    REFERENCE,
+    VANISHING,
+    common_look,
+    decades,
+    log_ticks,
+    subscripted,
+    translucent,
+)
 from gradflow.findings import number
 from gradflow.radii import RadiusStudy
 
@@ -55,14 +64,14 @@ ON_A_SCREEN: dict[str, Any] = {
     "height": 560,
     "margin": {"l": 60, "r": 70, "t": 50, "b": 112},
     "legend": {**LEGEND, "x": -0.06, "y": 1.02},
-    "slider": {"pad": {"t": 40}},
 }
+SLIDER_ON_A_SCREEN: dict[str, Any] = {"pad": {"t": 40}}
 ON_A_PHONE: dict[str, Any] = {
     "height": 1400,
     "margin": {"l": 60, "r": 48, "t": 216, "b": 50},
     "legend": {**LEGEND, "x": -0.2, "y": 1.105},
-    "slider": {"pad": {"b": 24}, "x": -0.16, "len": 1.28, "y": 1.0, "yanchor": "bottom"},
 }
+SLIDER_ON_A_PHONE: dict[str, Any] = {"pad": {"b": 24}, "x": -0.16, "len": 1.28, "y": 1.0, "yanchor": "bottom"}
 Trace = dict[str, Any]
 Studies = Mapping[str, RadiusStudy]
 
@@ -77,13 +86,12 @@ def radius_board(studies: Studies, radius: float, narrow: bool = False) -> go.Fi
     radii = one_of(studies).radii
     still = standing(studies)
     moving = [moving_at(studies, r) for r in range(len(radii))]
-    names = [f"{radius:.2f}" for radius in radii]
     followers = list(range(len(still), len(still) + len(moving[0])))
     at = radii.index(radius)
     where = STACKED if narrow else SIDE_BY_SIDE
     ramp, labels = scale(where["maps"])
     shape = ON_A_PHONE if narrow else ON_A_SCREEN
-    drawn = figure(
+    drawn = common_look(
         [*still, *moving[at]],
         **axes(studies, places(studies, where)),
         annotations=[*(heading(where[panel], text) for panel, text in HEADINGS.items()), *labels],
@@ -91,14 +99,14 @@ def radius_board(studies: Studies, radius: float, narrow: bool = False) -> go.Fi
         images=[*(radius_map(studies, init) for init in studies), ramp],
         font={"size": 14},
         hovermode="closest",
-        **{name: part for name, part in shape.items() if name != "slider"},
-        sliders=[frame_slider(names, at, "ρ(W<sub>hh</sub>) = ", **shape["slider"])],
+        **shape,
     )
-    moments = [
-        {"name": name, "traces": followers, "data": [changing(trace) for trace in traces]}
-        for name, traces in zip(names, moving, strict=True)
+    frames = [
+        {"name": f"{radius:.2f}", "traces": followers, "data": [changing(trace) for trace in traces]}
+        for radius, traces in zip(radii, moving, strict=True)
     ]
-    return Moving(drawn, moments)
+    slider = SLIDER_ON_A_PHONE if narrow else SLIDER_ON_A_SCREEN
+    return Moving(drawn, frames, at, currentvalue={"prefix": "ρ = ", "font": {"size": 18}}, **slider)
 
 
 def one_of(studies: Studies) -> RadiusStudy:
@@ -223,7 +231,7 @@ def standing(studies: Studies) -> list[Trace]:
             for name, (values, dash) in theory.items()
             if np.isfinite(values).any()
         ),
-        *(faint(studies, r) for r, radius in enumerate(some.radii) if radius in FAINT),
+        faint(studies),
         *(contour(studies, init) for init in studies),
     ]
 
@@ -255,10 +263,18 @@ def predicted(studies: Studies, name: str, values: ArrayLike, dash: str) -> Trac
     }
 
 
-def faint(studies: Studies, r: int) -> Trace:
-    """The first start's curve at another radius, as background."""
-    line = {"color": translucent(REFERENCE, 0.5), "width": 1.2}
-    return curve(one_of(studies), r) | on(studies, "curves") | {"line": line}
+def faint(studies: Studies) -> Trace:
+    """The first start's curves at some other radii, as background; one trace with gaps, which paints sooner than many."""
+    some = one_of(studies)
+    shares = [some.log10_share[r] for r, radius in enumerate(some.radii) if radius in FAINT]
+    gap = [np.nan]
+    return {
+        **quiet("lines"),
+        "x": [*range(some.log10_share.shape[1]), None] * len(shares),
+        "y": packed(np.concatenate([part for share in shares for part in (share, gap)])),
+        "line": {"color": translucent(REFERENCE, 0.5), "width": 1.2},
+        **on(studies, "curves"),
+    }
 
 
 def contour(studies: Studies, init: str) -> Trace:

@@ -56,7 +56,12 @@ AXIS = {"tickfont": {"size": 15}, "zeroline": False}
 
 
 def figure(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
-    """A figure with the common look: fixed height and margins so that nothing jumps, no chrome.
+    """A figure with the common look, see `common_look`."""
+    return go.Figure(common_look(data, height, **layout))
+
+
+def common_look(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> dict[str, Any]:
+    """What a figure is made of: fixed height and margins so that nothing jumps, no chrome.
 
     Traces and layout are plain dicts and become a figure in one go: Plotly's `add_…` and `update_…` methods validate anew at
     each call, which takes ten times as long, at every move of a slider.
@@ -74,7 +79,7 @@ def figure(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> go.Fig
         for name, part in layout.items()
         if name.startswith(("xaxis", "yaxis"))
     }
-    return go.Figure({"data": list(data), "layout": {"height": height, **common, **layout, **axes}})
+    return {"data": list(data), "layout": {"height": height, **common, **layout, **axes}}
 
 
 def columns(count: int, gap: float) -> list[tuple[str, float, float]]:

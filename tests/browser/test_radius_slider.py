@@ -1,5 +1,7 @@
 """The slider inside the spectral radius figure: it follows the pointer, and the server hears nothing of it."""
 
+from itertools import pairwise
+
 import pytest
 from charts import decoded
 
@@ -42,7 +44,7 @@ def test_dragging_paints_every_step_without_a_word_to_the_server(board):
     page.mouse.up()
     assert sent == []
     assert [label.split()[-1] for label, _, _ in seen] == [f"{radius:.2f}" for radius in RADII]
-    for (_, data, painted), (_, next_data, next_painted) in zip(seen, seen[1:], strict=False):
+    for (_, data, painted), (_, next_data, next_painted) in pairwise(seen):
         assert all(new != old for new, old in zip(next_data, data, strict=True))
         changed = [new != old for new, old in zip(next_painted, painted, strict=True)]
         assert len(changed) == 7  # plane, powers, factors, curves and three maps
