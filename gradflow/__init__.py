@@ -13,6 +13,7 @@ from gradflow.experiment import Experiment, Run, build, run
 from gradflow.flow import Flow, Trace
 from gradflow.gradient_check import Check, check_gradients
 from gradflow.measures import half_life, log10_factor, verdict
+from gradflow.one_unit import Cycle, fixed_points, FixedPoint, one_unit, OneUnit, two_cycle
 from gradflow.radii import RadiusStudy, study_radii
 from gradflow.spectrum import (
     MeanField,
