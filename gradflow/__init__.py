@@ -14,6 +14,7 @@ from gradflow.flow import Flow, Trace
 from gradflow.gradient_check import Check, check_gradients
 from gradflow.measures import half_life, log10_factor, verdict
 from gradflow.one_unit import Cycle, fixed_points, FixedPoint, one_unit, OneUnit, two_cycle
+from gradflow.operating_points import operating_points, OperatingPoint
 from gradflow.radii import RadiusStudy, study_radii
 from gradflow.spectrum import (
     MeanField,
@@ -39,11 +40,15 @@ __all__ = [
     "Cell",
     "Check",
     "Clipped",
+    "Cycle",
     "Experiment",
+    "FixedPoint",
     "Flow",
     "ForwardOverflow",
     "MeanField",
     "RadiusStudy",
+    "OneUnit",
+    "OperatingPoint",
     "Run",
     "Summary",
     "Sweep",
@@ -55,6 +60,7 @@ __all__ = [
     "clip_by_value",
     "compare",
     "eigenvalues",
+    "fixed_points",
     "forward",
     "from_torch",
     "half_life",
@@ -63,12 +69,15 @@ __all__ = [
     "log10_pascanu_bound",
     "lyapunov_exponents",
     "mean_field",
+    "one_unit",
+    "operating_points",
     "run",
     "singular_values",
     "spectral_radius",
     "study_radii",
     "summarise",
     "sweep",
+    "two_cycle",
     "verdict",
 ]
 

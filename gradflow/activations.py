@@ -23,6 +23,7 @@ class Activation:
     """An elementwise function y = φ(a), its derivative φ′ from (a, y), and max φ′, the γ of Pascanu et al. 2013."""
 
     name: str
+    title: str
     value: Callable[[Array], Array]
     slope: Callable[[Array, Array], Array]
     max_slope: float
@@ -73,7 +74,7 @@ def relu_slope(a: Array, y: Array) -> Array:
 
 
 ACTIVATIONS = {
-    "tanh": Activation("tanh", np.tanh, tanh_slope, 1.0),
-    "sigmoid": Activation("sigmoid", sigmoid, sigmoid_slope, 0.25),
-    "relu": Activation("relu", relu, relu_slope, 1.0),
+    "tanh": Activation("tanh", "tanh", np.tanh, tanh_slope, 1.0),
+    "sigmoid": Activation("sigmoid", "sigmoid", sigmoid, sigmoid_slope, 0.25),
+    "relu": Activation("relu", "ReLU", relu, relu_slope, 1.0),
 }

@@ -230,7 +230,9 @@ def find_goal(
     after = there(h0)
     if activation == "relu" and w == 1.0 and b == 0.0:
         return FixedPoint(after, 1.0)
-    if activation == "relu" and w == -1.0 and b > 0.0:  # from the second step on every state is swapped with b minus itself
+    if (
+        activation == "relu" and w == -1.0 and b > 0.0
+    ):  # from the second step on every state is swapped with b minus itself
         state, other = there(after), there(there(after))
         return FixedPoint(state, -1.0) if state == other else Cycle(min(state, other), max(state, other), 1.0)
     if after == h0 or (w < 0.0 and cycle is None):
