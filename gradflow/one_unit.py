@@ -10,6 +10,7 @@ unit with weight w/4 and bias (b + w/2)/2, seen at a = 2u.
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -190,7 +191,7 @@ def tanh_roots(w: float, b: float) -> list[float]:
     turn = math.acosh(math.sqrt(w)) if w > 1.0 else math.inf
     ends = [low, *(u for u in (-turn, turn) if low < u < high), high]
     roots = set()
-    for left, right in zip(ends, ends[1:], strict=False):
+    for left, right in pairwise(ends):
         at_left, at_right = distance(left), distance(right)
         if at_left == 0.0:  # two roots meet at a turn; the next piece has it as its left end
             roots.add(left)

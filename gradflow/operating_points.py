@@ -92,11 +92,9 @@ def pre_activations(exp: Experiment, seeds: Iterable[int]) -> list[Array]:
 
 
 def axis_reach(reached: Iterable[list[Array]]) -> float:
-    """The least of REACHES that holds enough of every activation's pre-activations, else the greatest."""
-    for reach in REACHES:
-        if all(np.mean(np.abs(runs) <= reach) >= HELD for runs in reached if runs):
-            return reach
-    return REACHES[-1]
+    """The least of REACHES that holds enough of every activation's pre-activations, but for those that none would hold."""
+    held = [[bool(np.mean(np.abs(runs) <= reach) >= HELD) for reach in REACHES] for runs in reached if runs]
+    return max((REACHES[fits.index(True)] for fits in held if any(fits)), default=REACHES[0])
 
 
 def operating_point(exp: Experiment, seeds: tuple[int, ...], runs: list[Array], edges: Array) -> OperatingPoint:
@@ -104,7 +102,8 @@ def operating_point(exp: Experiment, seeds: tuple[int, ...], runs: list[Array], 
     phi = ACTIVATIONS[exp.activation]
     gradient = summarise(exp, ["rnn"], seeds)["rnn"]
     if not runs:
-        return OperatingPoint(exp.activation, edges, np.empty(0), *[np.nan] * 6, gradient)
+        nan = float("nan")
+        return OperatingPoint(exp.activation, edges, np.empty(0), nan, nan, nan, nan, nan, nan, gradient)
     a = np.stack(runs)
     with np.errstate(over="ignore", under="ignore"):
         slope = phi.slope(a, phi.value(a))

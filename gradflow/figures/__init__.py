@@ -1,8 +1,20 @@
 """Figures: a result in, a Plotly figure out; nothing is computed here."""
 
+from gradflow.figures.activations import activation_curves, activation_panels
 from gradflow.figures.flow_curves import direct_curves, flow_curves
+from gradflow.figures.one_unit import unit_map, unit_time
 from gradflow.figures.radius_board import radius_board
 from gradflow.figures.theme import CONFIG
 from gradflow.figures.unit_maps import unit_maps
+__all__ = [
+    "CONFIG",
+    "activation_curves",
+    "activation_panels",
+    "direct_curves",
+    "flow_curves",
+    "unit_map",
+    "unit_maps",
+    "unit_time",
+]
 
 __all__ = ["CONFIG", "direct_curves", "flow_curves", "radius_board", "unit_maps"]

@@ -1,6 +1,7 @@
 """How much of the gradient reaches each earlier step: one curve per cell."""
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
@@ -21,16 +22,33 @@ from gradflow.findings import NAMES, power_of_ten
 from gradflow.summary import QUANTITIES, Summary
 
 
+class Look(NamedTuple):
+    """What tells one curve from the others."""
+
+    name: str
+    colour: str
+    dash: str
+
+
+CELL_LOOKS = {cell: Look(name, CELL_COLOURS[cell], CELL_DASHES[cell]) for cell, name in NAMES.items()}
+
+
 def flow_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Figure:
     """‖∂L/∂h_t‖ over time on a log axis, the median as a line and 10–90 % as a band, one colour per cell.
 
     The reader should conclude how fast the gradient fades on its way back, and which cell carries it furthest. Exact
     zeros end a line: a log axis has no place for them.
     """
-    drawn = [s for s in summaries.values() if s.middle.size]
-    at_one = "1: unchanged" if all(abs(s.middle[-1]) < 0.01 for s in drawn) else "1"
-    symbols = " and ".join(f"‖{subscripted(QUANTITIES[q])}‖" for q in dict.fromkeys(s.quantity for s in drawn))
-    return over_time(drawn, [trace for s in drawn for trace in (*band(s), line(s))], symbols, at_one, height)
+    return total_curves({CELL_LOOKS[s.cell]: s for s in summaries.values()}, height)
+
+
+def total_curves(summaries: Mapping[Look, Summary], height: int) -> go.Figure:
+    """One median with its band per summary."""
+    drawn = {look: s for look, s in summaries.items() if s.middle.size}
+    at_one = "1: unchanged" if all(abs(s.middle[-1]) < 0.01 for s in drawn.values()) else "1"
+    symbols = " and ".join(f"‖{subscripted(QUANTITIES[q])}‖" for q in dict.fromkeys(s.quantity for s in drawn.values()))
+    traces = [trace for look, s in drawn.items() for trace in (*band(s, look), line(s, look))]
+    return over_time(list(drawn.values()), traces, symbols, at_one, height)
 
 
 def direct_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Figure:
@@ -43,7 +61,7 @@ def direct_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Fig
     low, high = y_range(drawn)
     zero = low - 0.1 * (high - low)
     traces = [
-        *({**line(s), "name": f"{NAMES[s.cell]}, total", "opacity": 0.45, "showlegend": False} for s in drawn),
+        *({**line(s, CELL_LOOKS[s.cell]), "name": f"{NAMES[s.cell]}, total", "opacity": 0.45, "showlegend": False} for s in drawn),
         *(direct_line(s, rank) for rank, s in enumerate(drawn)),
         *(zeros(s, zero) for s in drawn[:1]),
     ]
@@ -83,29 +101,23 @@ def over_time(
     )
 
 
-def band(s: Summary) -> list[dict]:
+def band(s: Summary, look: Look) -> list[dict]:
     """10 to 90 % as a filled area."""
     t, finite = np.arange(s.length + 1), np.isfinite(s.low) & np.isfinite(s.high)
-    edge = {
-        "mode": "lines",
-        "line": {"width": 0},
-        "hoverinfo": "skip",
-        "showlegend": False,
-        "legendgroup": NAMES[s.cell],
-    }
-    filled = {"fill": "tonexty", "fillcolor": translucent(CELL_COLOURS[s.cell], 0.16)}
+    edge = {"mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, "legendgroup": look.name}
+    filled = {"fill": "tonexty", "fillcolor": translucent(look.colour, 0.16)}
     return [{**edge, "x": t[finite], "y": s.low[finite]}, {**edge, **filled, "x": t[finite], "y": s.high[finite]}]
 
 
-def line(s: Summary) -> dict:
+def line(s: Summary, look: Look) -> dict:
     """The median."""
     return {
         "x": np.arange(s.length + 1),
         "y": np.where(np.isfinite(s.middle), s.middle, np.nan),
         "mode": "lines",
-        "name": NAMES[s.cell],
-        "legendgroup": NAMES[s.cell],
-        "line": {"color": CELL_COLOURS[s.cell], "width": 3.5, "dash": CELL_DASHES[s.cell]},
+        "name": look.name,
+        "legendgroup": look.name,
+        "line": {"color": look.colour, "width": 3.5, "dash": look.dash},
         "customdata": [[power_of_ten(v), label] for v, label in zip(s.middle, ["h₀", *s.steps], strict=True)],
         "hovertemplate": "%{customdata[0]} at step %{x} “%{customdata[1]}”",
     }
@@ -115,7 +127,7 @@ def direct_line(s: Summary, rank: int) -> dict:
     """The direct derivative's median, a line; where it stands alone a marker, the later the smaller, so that all are seen."""
     t = np.flatnonzero(np.isfinite(s.direct))
     return {
-        **line(s),
+        **line(s, CELL_LOOKS[s.cell]),
         "x": t,
         "y": s.direct[t],
         "mode": "lines" if len(t) > 1 else "lines+markers",
@@ -137,17 +149,10 @@ def zeros(s: Summary, y: float) -> dict:
     }
 
 
-def reference_line(y: float, dash: str) -> dict:
+def reference_line(y: float, dash: str, axis: str = "y") -> dict:
     """A line across the whole width."""
-    return {
-        "type": "line",
-        "xref": "x domain",
-        "x0": 0,
-        "x1": 1,
-        "y0": y,
-        "y1": y,
-        "line": {"color": REFERENCE, "width": 1.5, "dash": dash},
-    }
+    line = {"color": REFERENCE, "width": 1.5, "dash": dash}
+    return {"type": "line", "xref": "x domain", "yref": axis, "x0": 0, "x1": 1, "y0": y, "y1": y, "line": line}
 
 
 def at_line(x: float, y: float, text: str) -> dict:

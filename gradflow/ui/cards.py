@@ -1,11 +1,13 @@
-"""The verdict of each cell, side by side."""
+"""The verdict of each cell, or of each activation, side by side."""
 
 import math
 from collections.abc import Mapping
 from html import escape
 
-from gradflow.figures.theme import CELL_COLOURS
+from gradflow.activations import ACTIVATIONS
+from gradflow.figures.theme import ACTIVATION_COLOURS, CELL_COLOURS
 from gradflow.findings import NAMES, arrival, number, steps
+from gradflow.operating_points import OperatingPoint
 from gradflow.summary import Summary
 
 
@@ -26,7 +28,32 @@ def card(s: Summary) -> str:
     else:
         life = f"half-life {steps(s.half_life)}" if math.isfinite(s.half_life) else "it does not shrink"
         facts = f"<span>{number(s.per_step_factor)} per step</span> · <span>{life}</span> · <span>{arrival(s)} arrives</span>"
+    return boxed(CELL_COLOURS[s.cell], f"{NAMES[s.cell]}: {said_verdict(s)}", facts)
+
+
+def activation_cards_html(points: Mapping[str, OperatingPoint]) -> str:
+    """HTML: name and verdict, mean against largest slope, share of saturated and of dead units."""
+    return f'<div class="cards">{"".join(map(activation_card, points.values()))}</div>'
+
+
+def activation_card(point: OperatingPoint) -> str:
+    name, s = point.activation, point.gradient
+    if not s.middle.size:
+        facts = f"state leaves float64's range at step {min(s.overflow_steps)}"
+    else:
+        saturated = f"{number(100.0 * point.saturated)} % {'off' if name == 'relu' else 'saturated'}"
+        dead = f"{number(100.0 * point.dead)} % of units dead" if point.dead else "no unit dead"
+        facts = f"<span>mean φ′ {number(point.mean_slope)} of {number(point.max_slope)}</span> · <span>{saturated}</span> · <span>{dead}</span>"
+    per_step = s.verdict in ("vanishing", "stable", "exploding") and s.sequence_type == "many-to-one"
+    kept = f", {number(s.per_step_factor)} per step" if per_step else ""
+    return boxed(ACTIVATION_COLOURS[name], f"{ACTIVATIONS[name].title}: {said_verdict(s)}{kept}", facts)
+
+
+def said_verdict(s: Summary) -> str:
+    """The verdict, but for a gradient that losses at many steps feed: it has none."""
     fed = s.sequence_type != "many-to-one" and s.verdict not in ("overflow", "no gradient")
-    verdict = "fed by many losses" if fed else s.verdict
-    colour = CELL_COLOURS[s.cell]
-    return f'<div style="border-color:{colour}"><b>{escape(NAMES[s.cell])}: {verdict}</b><br>{facts}</div>'
+    return "fed by many losses" if fed else s.verdict
+
+
+def boxed(colour: str, heading: str, facts: str) -> str:
+    return f'<div style="border-color:{colour}"><b>{escape(heading)}</b><br>{facts}</div>'

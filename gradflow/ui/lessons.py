@@ -42,5 +42,10 @@ LESSONS = (
         "spectral-radius",
         controls=("spectral_radius", "activation", "length", "input_scale", "hidden", "seed"),
         more=("text", "input"),
+        "pages/lessons/activations.py",
+        "Activations",
+        "activations",
+        controls=("spectral_radius", "input_scale", "length"),
+        more=("input", "text", "sequence_type", "loss", "reduction", "init", "rescale", "hidden", "seed"),
     ),
 )
