@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LARGEST = 1e6  # of |w|, |b| and |h_0|
 MAX_STEPS = 1_000_000
 MARGIN = 1e-9  # a multiplier this near to ±1 says neither stable nor unstable
+RANGES = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, 2.0)}  # of the other starts; ReLU has no upper end
+OTHERS = 9
 LOG_MAX = math.log(np.finfo(np.float64).max)
 
 
@@ -63,7 +65,7 @@ class OneUnit:
     """An orbit of the one-unit memory, and where it leads.
 
     h: h_0 … h_T, (T + 1,), shorter where a state leaves float64's range. log10_memory: log10 |∂h_t/∂h_0|, as long as h;
-    −inf says exactly zero. goal: the fixed point or cycle that the state tends to, None where it grows for ever. leaves:
+    −inf says exactly zero. others: (T + 1, K), as long as h, orbits from starts all over φ's range. goal: the fixed point or cycle that the state tends to, None where it grows for ever. leaves:
     the first step whose state is beyond float64's range, be it after T, or None.
     """
 
@@ -72,6 +74,7 @@ class OneUnit:
     b: float
     h: Array
     log10_memory: Array
+    others: Array
     fixed_points: tuple[FixedPoint, ...]
     cycle: Cycle | None
     goal: FixedPoint | Cycle | None
@@ -101,15 +104,16 @@ def one_unit(activation: str, w: float, b: float, h0: float = 0.9, steps: int = 
     check_number("h0", h0, -LARGEST, LARGEST)
     check_number("steps", steps, 1, MAX_STEPS, integer=True, unit="steps")
     phi = ACTIVATIONS[activation]
-    a, h = np.empty((steps, 1)), np.empty((steps + 1, 1))
-    h[0] = h0
+    starts = [h0, *np.linspace(*RANGES[activation], OTHERS)]
+    a, h = np.empty((steps, len(starts))), np.empty((steps + 1, len(starts)))
+    h[0] = starts
     with np.errstate(over="ignore", under="ignore", invalid="ignore", divide="ignore"):
         for t in range(steps):
             a[t] = w * h[t] + b
             h[t + 1] = phi.value(a[t])
-        log10_factor = np.log10(np.abs(w * phi.slope(a, h[1:])))
+        log10_factor = np.log10(np.abs(w * phi.slope(a[:, 0], h[1:, 0])))
         log10_memory = np.concatenate([[0.0], np.cumsum(log10_factor)])
-    finite = int(np.isfinite(h).sum())
+    finite = int(np.isfinite(h).all(1).sum())
     goal = find_goal(activation, w, b, h0, fixed, cycle)
     return OneUnit(
         activation=activation,
@@ -117,6 +121,7 @@ def one_unit(activation: str, w: float, b: float, h0: float = 0.9, steps: int = 
         b=float(b),
         h=h[:finite, 0],
         log10_memory=log10_memory[:finite],
+        others=h[:finite, 1:],
         fixed_points=fixed,
         cycle=cycle,
         goal=goal,

@@ -35,6 +35,8 @@ def activation_panels(points: Mapping[str, OperatingPoint], height: int = 350) -
     tallest = max((100.0 * float(point.share.max(initial=0.01)) for point in points.values()), default=1.0)
     functions = {"domain": [BARS + 0.05, 1.0], "range": [BOTTOM, TOP], "tickvals": [-1, 0, 1], "showgrid": False}
     bars = {"domain": [0.0, BARS], "range": [0.0, 1.1 * tallest], "ticksuffix": " %", "nticks": 4, "showgrid": False}
+    reach = max((point.edges[-1] for point in points.values()), default=1.0)
+    inner = [-reach / 2.0, 0.0, reach / 2.0]  # no label at an edge, where the next panel's would touch it
     axes: dict[str, dict] = {}
     for n, (k, left, right) in enumerate(places, start=1):
         below = f"{len(points) + n}"
@@ -43,7 +45,7 @@ def activation_panels(points: Mapping[str, OperatingPoint], height: int = 350) -
             "anchor": f"y{below}",
             "title": {"text": "pre-activation a<sub>t</sub>"},
             "showgrid": False,
-            "nticks": 5,
+            "tickvals": inner,
         }
         first = {"showticklabels": not k}
         axes[f"yaxis{k}"] = {**functions, **first, "anchor": f"x{k}", "title": {"text": "" if k else "φ, φ′"}}

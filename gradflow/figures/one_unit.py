@@ -7,18 +7,17 @@ from gradflow.activations import ACTIVATIONS
 from gradflow.figures.flow_curves import reference_line
 from gradflow.figures.theme import ACTIVATION_COLOURS, REFERENCE, decades, figure, log_ticks
 from gradflow.findings import number, power_of_ten
-from gradflow.one_unit import FixedPoint, OneUnit
+from gradflow.one_unit import RANGES, FixedPoint, OneUnit
 
 SYMBOLS = {"stable": "circle", "unstable": "circle-open", "marginal": "diamond-open"}
 LEVELS = {"stable": "solid", "unstable": "dash", "marginal": "dashdot"}
 POINTS = 401
-LEAST = 2.0  # how far ReLU's axis reaches at least
 
 
 def window(unit: OneUnit) -> tuple[float, float]:
     """The states that are shown: all that φ can give, for ReLU as far as the points that matter; and h_0."""
     h0 = float(unit.h[0])
-    low, high = {"tanh": (-1.0, 1.0), "sigmoid": (0.0, 1.0), "relu": (0.0, LEAST)}[unit.activation]
+    low, high = RANGES[unit.activation]
     if unit.activation == "relu":
         marks = [point.h for point in unit.fixed_points] + ([unit.cycle.high] if unit.cycle else [])
         high = max(high, 1.25 * max([h0, *marks]))
@@ -92,7 +91,7 @@ def marked(point: FixedPoint, colour: str, twice_the_middle: float) -> dict:
         "x": [point.h],
         "y": [point.h],
         "mode": "markers+text",
-        "marker": {"symbol": SYMBOLS[point.kind], "size": 15, "color": colour, "line": {"width": 3}},
+        "marker": {"symbol": SYMBOLS[point.kind], "size": 15, "color": colour, "line": {"width": 3, "color": colour}},
         "text": [f"<b>× {number(point.multiplier)}</b>".replace("-", "−")],
         "textposition": "top left" if 2.0 * point.h > twice_the_middle else "bottom right",
         "textfont": {"color": colour, "size": 18},
@@ -136,9 +135,11 @@ def unit_time(unit: OneUnit, height: int = 400) -> go.Figure:
         "customdata": [[power_of_ten(float(value))] for value in unit.log10_memory],
         "hovertemplate": "%{customdata[0]} at step %{x}<extra></extra>",
     }
-    levels = [level(point.h, LEVELS[point.kind]) for point in unit.fixed_points]
+    levels = [reference_line(point.h, LEVELS[point.kind]) for point in unit.fixed_points]
+    thin = {"mode": "lines", "line": {"color": REFERENCE, "width": 1}, "opacity": 0.7, "hoverinfo": "skip"}
+    others = [{**thin, "x": look["x"], "y": orbit} for orbit in unit.others.T]
     return figure(
-        [state, memory],
+        [*others, state, memory],
         height,
         xaxis={"title": {"text": "step t after the input"}, "showgrid": False, "anchor": "y2"},
         yaxis={

@@ -41,9 +41,11 @@ def activation_card(point: OperatingPoint) -> str:
     if not s.middle.size:
         facts = f"state leaves float64's range at step {min(s.overflow_steps)}"
     else:
-        saturated = f"{number(100.0 * point.saturated)} % {'off' if name == 'relu' else 'saturated'}"
-        dead = f"{number(100.0 * point.dead)} % of units dead" if point.dead else "no unit dead"
-        facts = f"<span>mean φ′ {number(point.mean_slope)} of {number(point.max_slope)}</span> · <span>{saturated}</span> · <span>{dead}</span>"
+        at_work = [f"mean φ′ {number(point.mean_slope)} of {point.max_slope:g}"]
+        at_work.append(f"{number(100.0 * point.saturated)} % {'off' if name == 'relu' else 'saturated'}")
+        if name == "relu":
+            at_work.append(f"{number(100.0 * point.dead)} % dead")
+        facts = " · ".join(f"<span>{fact}</span>" for fact in at_work)
     per_step = s.verdict in ("vanishing", "stable", "exploding") and s.sequence_type == "many-to-one"
     kept = f", {number(s.per_step_factor)} per step" if per_step else ""
     return boxed(ACTIVATION_COLOURS[name], f"{ACTIVATIONS[name].title}: {said_verdict(s)}{kept}", facts)
