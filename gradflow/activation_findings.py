@@ -5,16 +5,16 @@ from collections.abc import Mapping
 
 from gradflow.activations import ACTIVATIONS
 from gradflow.experiment import Experiment
-from gradflow.findings import number
+from gradflow.findings import arrival, notes, number
 from gradflow.measures import RULE
 from gradflow.one_unit import Cycle, OneUnit
-from gradflow.operating_points import OperatingPoint
+from gradflow.operating_points import VISIBLE, OperatingPoint
 
 
 def activations_title(points: Mapping[str, OperatingPoint]) -> str:
     """The finding of the panels: every activation's mean slope at work, and what it could be at most."""
     means = [
-        f"{ACTIVATIONS[name].title} {number(point.mean_slope)} of {number(point.max_slope)}"
+        f"{ACTIVATIONS[name].title} {number(point.mean_slope)} of {point.max_slope:g}"
         for name, point in points.items()
         if point.share.size
     ]
@@ -24,94 +24,104 @@ def activations_title(points: Mapping[str, OperatingPoint]) -> str:
 def panels_words(exp: Experiment, points: Mapping[str, OperatingPoint], seeds: int) -> str:
     """The sentences beside the panels: what one sees, why, what to try; then what the numbers are."""
     text = [
-        "Bars: where on φ the RNN works; pale where φ′ is under a tenth of its maximum.",
-        "A step back multiplies by W_hhᵀ diag(φ′) at these a_t, so the slopes there count, and max φ′ is only a bound.",
-        "Try an input scale of 2, which pushes tanh and sigmoid onto their flat ends.",
+        "Bars: where on φ the RNN works, pale where φ′ is under a tenth of its maximum.",
+        "A step back multiplies by W_hhᵀ diag(φ′) at these a_t: the slopes there count, max φ′ is only a bound.",
+        "Try an input scale of 2: tanh and sigmoid move onto their flat ends."
+        if exp.input_scale < 2.0
+        else "Try an input scale of 0.5: tanh and sigmoid move back to their steep middle.",
     ]
-    if exp.input_scale >= 2.0:
-        text[-1] = "Try an input scale of 0.5, which brings tanh and sigmoid back to their steep middle."
     text += [
         f"{ACTIVATIONS[name].title}: {number(100.0 * (point.below + point.above))} % of a_t lie beyond the axis."
         for name, point in points.items()
-        if point.below + point.above >= 0.005
+        if point.below + point.above >= VISIBLE
     ]
     details = (
-        f"All units, steps and {seeds} seeds. Saturated: φ′ under a tenth of max φ′ at that step; a saturated tanh or sigmoid "
-        "still passes a little. Off: a_t ≤ 0, where ReLU passes exactly nothing. Dead: off at every step."
+        f"All units, steps and {seeds} seeds. Saturated: φ′ under a tenth of max φ′ at that step; such a tanh or sigmoid unit "
+        "still passes a little. Off: a_t ≤ 0, where ReLU passes exactly nothing. Dead: off at every step of a sequence; "
+        "only a ReLU unit can be."
     )
-    return " ".join(text) + "\n\n:small[:gray[" + details + "]]"
+    return f"{' '.join(text)}\n\n:small[:gray[{details}]]"
+
+
+def curves_title(points: Mapping[str, OperatingPoint]) -> str:
+    """The finding of the gradient curves: what a step back keeps with each activation, most first."""
+    curves = {
+        ACTIVATIONS[name].title: p.gradient for name, p in points.items() if not math.isnan(p.gradient.log10_factor)
+    }
+    order = sorted(curves.items(), key=lambda named: -named[1].log10_factor)
+    if not order:
+        return "The last state has no gradient to carry"
+    if order[0][1].sequence_type != "many-to-one":
+        shares = ", ".join(f"{arrival(s)} with {name}" for name, s in order)
+        return f"Losses at many steps: ‖∂L/∂h₀‖ / ‖∂L/∂h_T‖ is {shares}"
+    (best, s), *rest = order
+    others = "".join(f", {name} {number(other.per_step_factor)}" for name, other in rest)
+    return f"{best} keeps {number(s.per_step_factor)} of the gradient per step{others}"
 
 
 def curves_words(exp: Experiment, points: Mapping[str, OperatingPoint], seeds: int) -> str:
     """The sentences beside the gradient curves."""
-    text = ["Same RNN, weights, input and loss; only φ differs."]
+    text = ["Same weights, input and loss; only φ differs."]
     if exp.rescale and exp.init == "gaussian" and exp.sequence_type == "many-to-one":
-        guesses = [
-            f"{number(exp.spectral_radius * point.rms_slope)} ({ACTIVATIONS[name].title})"
+        guesses = ", ".join(
+            f"{number(exp.spectral_radius * point.rms_slope)} with {ACTIVATIONS[name].title}"
             for name, point in points.items()
             if point.share.size
-        ]
-        text.append(
-            "With random weights a step keeps roughly ρ times the root mean square of φ′ at work: "
-            f"{', '.join(guesses)}."
         )
-    text.append("Try ρ = 1.5: the saturating activations turn a larger ρ into smaller slopes, ReLU does not.")
-    return " ".join(text) + f"\n\n:small[:gray[Line: median over {seeds} seeds; band: 10–90 %. {RULE}]]"
-
-
-def signed(value: float) -> str:
-    """A number of either sign to three significant digits."""
-    return number(0.0) if abs(value) < 1e-12 else f"{value:.3g}".replace("-", "−")
+        text.append(f"With random weights a step keeps about ρ times the root mean square of φ′ at work: {guesses}.")
+    text.append("Try ρ = 1.5: larger weights flatten the slopes of tanh and sigmoid, not those of ReLU.")
+    text += notes({ACTIVATIONS[name].title: point.gradient for name, point in points.items()})
+    return f"{' '.join(text)}\n\n:small[:gray[Line: median over {seeds} seeds; band: 10–90 %. {RULE}]]"
 
 
 def unit_title(unit: OneUnit) -> str:
     """What becomes of h_0 in the long run, and of the gradient that reaches it."""
     name, goal = ACTIVATIONS[unit.activation].title, unit.goal
+    if goal is None and unit.leaves is None:
+        return f"{name} grows for ever: it adds {signed(unit.b)} at every step"
     if goal is None:
-        return f"{name} blows up: {growth(unit)}"
+        return f"{name} blows up: × {signed(unit.w)} per step, out of float64's range at step {unit.leaves:,}"
+    if isinstance(goal, Cycle) and goal.multiplier == 1.0:
+        return f"{name} swaps {signed(goal.low)} and {signed(goal.high)} for ever: every h₀ has a cycle of its own"
     if isinstance(goal, Cycle):
-        swing = f"{name} oscillates between {signed(goal.low)} and {signed(goal.high)}"
-        if goal.multiplier == 1.0:
-            return f"{swing}, a cycle of its own for every h₀: all is remembered"
-        return f"{swing}: {loss_per_step(math.sqrt(goal.multiplier))}"
+        kept = gradient_kept(math.sqrt(goal.multiplier))
+        return f"{name} oscillates between {signed(goal.low)} and {signed(goal.high)}, and {kept}"
+    end = signed(goal.h)
     if goal.kind == "unstable":
-        return f"{name} stays at {signed(goal.h)} only while nothing moves it: {rate(goal.multiplier)} per step"
-    if unit.activation == "relu" and abs(unit.w) == 1.0 and goal.kind == "marginal":
-        return f"{name} keeps {signed(goal.h)} for ever: every state is as good as another, all is remembered"
+        return f"{name} balances on {end}: the least disturbance grows × {signed(goal.multiplier)} per step"
+    if goal.kind == "marginal" and unit.activation == "relu" and unit.w == 1.0:
+        return f"{name} keeps {end} for ever, and its gradient whole: every h ≥ 0 is a fixed point"
     if goal.kind == "marginal":
-        return f"{name} ends at {signed(goal.h)} on the edge: multiplier {signed(goal.multiplier)}, forgotten ever more slowly"
-    ends = sum(point.kind == "stable" for point in unit.fixed_points)
-    if ends > 1:
-        return f"{name} latches at {signed(goal.h)}: it keeps one bit of h₀, and {loss_per_step(goal.multiplier)}"
-    return f"{name} forgets: whatever h₀ was, it ends at {signed(goal.h)}, and {loss_per_step(goal.multiplier)}"
+        return f"{name} on the edge: multiplier {signed(goal.multiplier)} at {end}, so it forgets more and more slowly"
+    kept = gradient_kept(abs(goal.multiplier))
+    if sum(point.kind == "stable" for point in unit.fixed_points) > 1:
+        return f"{name} latches at {end}: one bit of h₀ lasts, but {kept}"
+    return f"{name} forgets: from any h₀ it ends at {end}, and {kept}"
 
 
-def rate(multiplier: float) -> str:
-    return f"× {signed(multiplier)}"
-
-
-def loss_per_step(multiplier: float) -> str:
-    """What the gradient does near the goal."""
+def gradient_kept(multiplier: float) -> str:
+    """What the long run leaves of ∂h_t/∂h_0."""
     if multiplier == 0.0:
-        return "the gradient is exactly 0"
-    return f"the gradient fades by {rate(abs(multiplier))} per step"
+        return "no gradient comes back"
+    return f"its gradient keeps {signed(multiplier)} per step"
 
 
-def growth(unit: OneUnit) -> str:
-    """How a ReLU unit without a goal grows."""
-    if unit.leaves is None:
-        return f"it adds {signed(unit.b)} at every step for ever, and the gradient stays as it is"
-    return f"state and gradient grow by {rate(unit.w)} per step, out of float64's range at step {unit.leaves:,}"
+def signed(value: float) -> str:
+    """A number of either sign to three significant digits."""
+    if abs(value) < 1e-12:
+        return "0"
+    return (
+        f"{value:.3g}".replace("-", "−") if 0.001 <= abs(value) < 1000.0 else f"{'−' * (value < 0)}{number(abs(value))}"
+    )
 
 
 def unit_words(unit: OneUnit) -> str:
     """The sentences beside the one-unit memory: what one sees, why, what to try."""
     return (
-        "One unit hears h₀ and nothing after it; the dotted path follows h_t = φ(w h_{t−1} + b) to where the curve crosses "
-        "the diagonal: filled where that is stable, hollow where not. "
-        "The number there is the slope of the curve, w φ′(h*), by which a difference in h₀, and the gradient that reaches it, "
-        "is multiplied at every step near h*. "
-        f"{TRY[unit.activation]}"
+        "One unit hears h₀, then only itself: the grey path goes between the curve hₜ = φ(w hₜ₋₁ + b) and the diagonal; where "
+        "they cross is a fixed point, filled if stable. "
+        "The number there is the curve's slope w φ′: a difference in h₀, and its gradient, is multiplied by that at every step "
+        f"nearby. {TRY[unit.activation]}"
     )
 
 

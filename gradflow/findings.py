@@ -169,8 +169,9 @@ SEEN = {
 WHY = "Each step back multiplies by its Jacobian: in the RNN W_hhᵀ diag(φ′); in LSTM and GRU a gate adds a path of its own."
 
 
-def note(s: Summary) -> str:
-    """What must be said beside a curve so that it is not misread: overflows and exact zeros."""
+def note(s: Summary, name: str = "") -> str:
+    """What must be said beside a curve so that it is not misread: overflows and exact zeros. `name`: the curve's, if not the
+    cell's."""
     notes = []
     if s.overflow_steps:
         earliest = min(s.overflow_steps)
@@ -180,4 +181,4 @@ def note(s: Summary) -> str:
     if s.middle.size and math.isinf(float(s.middle[0])):
         last = max(t for t, value in enumerate(s.middle) if math.isinf(float(value)))
         notes.append(f"up to step {last} at least half of the runs have a gradient of exactly zero in float64")
-    return f"{NAMES[s.cell]}: {'; '.join(notes)}." if notes else ""
+    return f"{name or NAMES[s.cell]}: {'; '.join(notes)}." if notes else ""

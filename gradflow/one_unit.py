@@ -65,8 +65,9 @@ class OneUnit:
     """An orbit of the one-unit memory, and where it leads.
 
     h: h_0 … h_T, (T + 1,), shorter where a state leaves float64's range. log10_memory: log10 |∂h_t/∂h_0|, as long as h;
-    −inf says exactly zero. others: (T + 1, K), as long as h, orbits from starts all over φ's range. goal: the fixed point or cycle that the state tends to, None where it grows for ever. leaves:
-    the first step whose state is beyond float64's range, be it after T, or None.
+    −inf says exactly zero. others: (T + 1, K), as long as h, orbits from starts all over φ's range, inf beyond float64's.
+    goal: the fixed point or cycle that the state tends to, None where it grows for ever. leaves: the first step whose state
+    is beyond float64's range, be it after T, or None.
     """
 
     activation: str
@@ -113,7 +114,7 @@ def one_unit(activation: str, w: float, b: float, h0: float = 0.9, steps: int = 
             h[t + 1] = phi.value(a[t])
         log10_factor = np.log10(np.abs(w * phi.slope(a[:, 0], h[1:, 0])))
         log10_memory = np.concatenate([[0.0], np.cumsum(log10_factor)])
-    finite = int(np.isfinite(h).all(1).sum())
+    finite = int(np.isfinite(h[:, 0]).sum())
     goal = find_goal(activation, w, b, h0, fixed, cycle)
     return OneUnit(
         activation=activation,
@@ -252,12 +253,18 @@ def find_goal(
 def overflow_step(w: float, b: float, h0: float) -> int | None:
     """The first t at which a ReLU unit that grows for ever leaves float64's range; None where w ≤ 1, as b t never does.
 
-    From h_1 on, h_t = r + w^(t−1) (h_1 − r) with r = b / (1 − w).
+    From h_1 on, h_t = r + w^(t−1) (h_1 − r) with r = b / (1 − w); the last few steps are taken one by one, as rounding decides.
     """
     if w <= 1.0:
         return None
     rest = b / (1.0 - w)
-    return 2 + math.floor((LOG_MAX - math.log(max(w * h0 + b, 0.0) - rest)) / math.log(w))
+    growing = max(w * h0 + b, 0.0) - rest
+    sure = max(0, math.floor((LOG_MAX - math.log(growing)) / math.log(w)) - 2)
+    half = sure // 2  # the whole power may overflow where `growing` is small
+    h, t = w**half * growing * w ** (sure - half) + rest, 1 + sure
+    while math.isfinite(h):
+        h, t = w * h + b, t + 1
+    return t
 
 
 def check_unit(activation: str, w: float, b: float) -> None:

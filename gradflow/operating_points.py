@@ -29,6 +29,8 @@ REACHES = (
 )  # of the histogram's axis: few, so that it rests while the pre-activations move a little
 HELD = 0.99  # the share of every activation's pre-activations that the axis should hold
 
+VISIBLE = 0.005  # a smaller share beyond the axis is not worth a word
+
 
 @dataclass(frozen=True, eq=False, repr=False)
 class OperatingPoint:

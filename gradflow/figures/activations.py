@@ -10,7 +10,7 @@ from gradflow.activations import ACTIVATIONS
 from gradflow.figures.flow_curves import Look, total_curves
 from gradflow.figures.theme import ACTIVATION_COLOURS, ACTIVATION_DASHES, REFERENCE, columns, figure
 from gradflow.findings import number
-from gradflow.operating_points import SATURATED, OperatingPoint
+from gradflow.operating_points import SATURATED, VISIBLE, OperatingPoint
 
 BOTTOM, TOP = -1.2, 1.75  # of φ's axis: all of tanh, and as much of ReLU as its slope needs
 POINTS = 401
@@ -18,7 +18,6 @@ PHI: dict[str, Any] = {"width": 3.5}
 SLOPE: dict[str, Any] = {"width": 2.5, "dash": "dash"}
 MEAN: dict[str, Any] = {"width": 2.5, "dash": "dot"}
 BARS = 0.36  # the histograms' share of the height
-VISIBLE = 0.005  # a smaller share beyond the axis is not worth a word
 
 
 def activation_panels(points: Mapping[str, OperatingPoint], height: int = 350) -> go.Figure:
@@ -43,7 +42,7 @@ def activation_panels(points: Mapping[str, OperatingPoint], height: int = 350) -
         axes[f"xaxis{k}"] = {
             "domain": [left, right],
             "anchor": f"y{below}",
-            "title": {"text": "pre-activation a<sub>t</sub>"},
+            "title": {"text": "pre-activation a<sub>t</sub>" if n == (len(points) + 1) // 2 else ""},
             "showgrid": False,
             "tickvals": inner,
         }

@@ -49,7 +49,7 @@ def unit_map(unit: OneUnit, height: int = 400) -> go.Figure:
         "x": np.repeat(shown, 2)[:-1],
         "y": np.concatenate([shown[:1], np.repeat(shown[1:], 2)]),
         "mode": "lines",
-        "line": {"color": REFERENCE, "width": 2, "dash": "dot"},
+        "line": {"color": REFERENCE, "width": 2.5},
         "hoverinfo": "skip",
     }
     start = {
@@ -58,7 +58,7 @@ def unit_map(unit: OneUnit, height: int = 400) -> go.Figure:
         "mode": "markers+text",
         "marker": {"symbol": "square", "size": 10, "color": REFERENCE},
         "text": ["h₀"],
-        "textposition": "bottom center",
+        "textposition": "bottom right",
         "hovertemplate": "h₀ = %{x:.3f}<extra></extra>",
     }
     kept = [
@@ -137,7 +137,7 @@ def unit_time(unit: OneUnit, height: int = 400) -> go.Figure:
     }
     levels = [reference_line(point.h, LEVELS[point.kind]) for point in unit.fixed_points]
     thin = {"mode": "lines", "line": {"color": REFERENCE, "width": 1}, "opacity": 0.7, "hoverinfo": "skip"}
-    others = [{**thin, "x": look["x"], "y": orbit} for orbit in unit.others.T]
+    others = [{**thin, "x": look["x"], "y": np.where(np.isfinite(orbit), orbit, np.nan)} for orbit in unit.others.T]
     return figure(
         [*others, state, memory],
         height,

@@ -12,7 +12,7 @@ OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9")
 CELL_COLOURS = dict(zip(CELLS, OKABE_ITO, strict=False))  # RNN, LSTM, GRU, then whatever cell is added
 CELL_DASHES = dict(zip(CELLS, ("solid", "dash", "dot", "dashdot", "longdash"), strict=False))
 # activation functions stand beside one another in one cell: hues of their own, apart for colour-blind readers too
-ACTIVATION_COLOURS = {"tanh": "#B5407F", "sigmoid": "#8C8C1A", "relu": "#22A6BE"}
+ACTIVATION_COLOURS = {"tanh": "#B5407F", "sigmoid": "#8C8C1A", "relu": "#1595AB"}
 ACTIVATION_DASHES = {"tanh": "solid", "sigmoid": "dash", "relu": "dot"}
 EXPLODING, VANISHING = "#E69F00", "#5E3C99"  # warm and cool, neither of them a cell's colour
 REFERENCE = "#808080"  # readable on white and on black

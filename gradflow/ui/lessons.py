@@ -45,7 +45,7 @@ LESSONS = (
         "pages/lessons/activations.py",
         "Activations",
         "activations",
-        controls=("spectral_radius", "input_scale", "length"),
-        more=("input", "text", "sequence_type", "loss", "reduction", "init", "rescale", "hidden", "seed"),
+        controls=("spectral_radius", "input_scale"),
+        more=("length", "input", "text", "sequence_type", "loss", "reduction", "init", "rescale", "hidden", "seed"),
     ),
 )

@@ -3,7 +3,14 @@
 import pandas as pd
 import streamlit as st
 
-from gradflow.activation_findings import activations_title, curves_words, panels_words, unit_title, unit_words
+from gradflow.activation_findings import (
+    activations_title,
+    curves_title,
+    curves_words,
+    panels_words,
+    unit_title,
+    unit_words,
+)
 from gradflow.activations import ACTIVATIONS, relu, relu_slope, sigmoid, sigmoid_parts, sigmoid_slope, tanh_slope
 from gradflow.experiment import Experiment, Knob
 from gradflow.figures import activation_curves, activation_panels, unit_map, unit_time
@@ -13,31 +20,30 @@ from gradflow.ui.cache import shared
 from gradflow.ui.cards import activation_cards_html
 from gradflow.ui.chart import draw
 from gradflow.ui.controls import control
-from gradflow.ui.frame import experiment, own_more, problems_told, setting, title
+from gradflow.ui.frame import experiment, problems_told, setting, title
 from gradflow.ui.share import experiment_code, share
 from gradflow.ui.sources import show_sources
 
 SEEDS, UNIT_STEPS = 20, 50
-UNIT_ACTIVATION = Knob("φ of the unit", "The activation function of the one unit below.", choices=tuple(ACTIVATIONS))
-UNIT_WEIGHT = Knob(
-    "Weight", "What the unit's own last state is multiplied by.", symbol="w", low=-8.0, high=8.0, step=0.1
-)
-UNIT_BIAS = Knob("Bias", "Added at every step; moves the fixed points.", symbol="b", low=-8.0, high=8.0, step=0.1)
-UNIT_START = Knob(
-    "Input to the unit", "The state the one-time input leaves it in.", symbol="h₀", low=-2.0, high=2.0, step=0.05
-)
+UNIT = {
+    "unit_activation": Knob("Activation", "The unit's activation function.", symbol="φ", choices=tuple(ACTIVATIONS)),
+    "unit_weight": Knob("Weight", "What its last state is multiplied by.", symbol="w", low=-8.0, high=8.0, step=0.1),
+    "unit_bias": Knob("Bias", "What is added at every step.", symbol="b", low=-8.0, high=8.0, step=0.1),
+    "unit_start": Knob("Start", "What the one-time input leaves.", symbol="h₀", low=-2.0, high=2.0, step=0.05),
+}
+DEFAULT = "Latches"
 PRESETS = {
-    "Forgets": ("tanh", 0.9, 0.0),
-    "Latches": ("tanh", 1.5, 0.0),
-    "Sigmoid forgets": ("sigmoid", 1.0, 0.0),
-    "Oscillates": ("tanh", -1.5, 0.0),
-    "Blows up": ("relu", 1.5, 0.0),
+    "Forgets": ("tanh", 0.9, 0.0, 0.9),
+    "Latches": ("tanh", 1.5, 0.0, 0.2),
+    "Sigmoid": ("sigmoid", 1.0, 0.0, 0.9),
+    "Oscillates": ("tanh", -1.5, 0.0, 0.1),
+    "Blows up": ("relu", 1.1, 0.0, 0.1),
 }
 
 
-def set_unit(activation: str, w: float, b: float) -> None:
+def set_unit(*values: str | float) -> None:
     """One click sets the unit's controls."""
-    st.session_state.update(unit_activation=activation, unit_weight=w, unit_bias=b)
+    st.session_state.update(zip(UNIT, values, strict=True))
 
 
 def python_code(exp: Experiment, seeds: tuple[int, ...], unit: OneUnit) -> str:
@@ -63,9 +69,6 @@ def data(points: dict[str, OperatingPoint], unit: OneUnit) -> bytes:
     return pd.concat([operating_points_frame(points), orbit]).to_csv(index=False).encode()
 
 
-with own_more():
-    h0 = control("unit_start", 0.9, UNIT_START)
-
 seeds = tuple(range(setting("seed"), setting("seed") + SEEDS))
 with problems_told("Activations"):
     exp = experiment()
@@ -77,29 +80,28 @@ st.html(activation_cards_html(points))
 draw(activation_panels(points), key="activation_panels", alt=finding)
 st.markdown(panels_words(exp, points, SEEDS))
 
-st.subheader("What that leaves of the gradient", anchor=False)
-draw(activation_curves(points), key="activation_curves", alt="TODO")
+finding = curves_title(points)
+st.subheader(finding, anchor=False)
+draw(activation_curves(points), key="activation_curves", alt=finding)
 st.markdown(curves_words(exp, points, SEEDS))
 
-unit_heading = st.container()
+heading = st.container()
 with st.container(horizontal=True):
     for name, preset in PRESETS.items():
         st.button(name, on_click=set_unit, args=preset)
-columns = st.columns(3)
-with columns[0]:
-    unit_activation = control("unit_activation", "tanh", UNIT_ACTIVATION)
-with columns[1]:
-    w = control("unit_weight", 1.5, UNIT_WEIGHT)
-with columns[2]:
-    b = control("unit_bias", 0.0, UNIT_BIAS)
-unit = shared(one_unit)(unit_activation, w, b, h0, UNIT_STEPS)
-unit_finding = unit_title(unit)
-unit_heading.subheader(unit_finding, anchor=False)
+values = []
+for column, (key, knob), default in zip(st.columns(len(UNIT)), UNIT.items(), PRESETS[DEFAULT], strict=True):
+    with column:
+        values.append(control(key, default, knob))
+activation, w, b, h0 = values
+unit = shared(one_unit)(activation, w, b, h0, UNIT_STEPS)
+finding = unit_title(unit)
+heading.subheader(finding, anchor=False)
 left, right = st.columns([2, 3])
 with left:
-    draw(unit_map(unit), key="unit_map", alt=unit_finding)
+    draw(unit_map(unit), key="unit_map", alt=finding)
 with right:
-    draw(unit_time(unit), key="unit_time", alt=unit_finding)
+    draw(unit_time(unit), key="unit_time", alt=finding)
 st.markdown(unit_words(unit))
 
 share(csv=lambda: data(points, unit), python=python_code(exp, seeds, unit), name="activations")
