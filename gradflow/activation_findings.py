@@ -89,14 +89,18 @@ def unit_title(unit: OneUnit) -> str:
     end = signed(goal.h)
     if goal.kind == "unstable":
         return f"{name} balances on {end}: the least disturbance grows × {signed(goal.multiplier)} per step"
-    if goal.kind == "marginal" and unit.activation == "relu" and unit.w == 1.0:
-        return f"{name} keeps {end} for ever, and its gradient whole: every h ≥ 0 is a fixed point"
+    if goal.kind == "marginal" and unit.activation == "relu":
+        others = "every h ≥ 0 is a fixed point" if unit.w == 1.0 else "every other h₀ has a cycle of its own"
+        return f"{name} keeps {end} for ever, and its gradient whole: {others}"
     if goal.kind == "marginal":
         return f"{name} on the edge: multiplier {signed(goal.multiplier)} at {end}, so it forgets more and more slowly"
     kept = gradient_kept(abs(goal.multiplier))
     if sum(point.kind == "stable" for point in unit.fixed_points) > 1:
         return f"{name} latches at {end}: one bit of h₀ lasts, but {kept}"
-    return f"{name} forgets: from any h₀ it ends at {end}, and {kept}"
+    if unit.activation == "relu" and len(unit.fixed_points) > 1:
+        return f"{name} dies: from below {signed(unit.fixed_points[1].h)} it ends at 0, from above it would blow up"
+    start = "any" if len(unit.fixed_points) == 1 else "this"
+    return f"{name} forgets: from {start} h₀ it ends at {end}, and {kept}"
 
 
 def gradient_kept(multiplier: float) -> str:
