@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from gradflow.activations import ACTIVATIONS
 from gradflow.experiment import Experiment
-from gradflow.findings import arrival, notes, number
+from gradflow.findings import arrival, notes, number, power_of_ten
 from gradflow.measures import RULE
 from gradflow.one_unit import Cycle, OneUnit
 from gradflow.operating_points import VISIBLE, OperatingPoint
@@ -54,9 +54,8 @@ def curves_title(points: Mapping[str, OperatingPoint]) -> str:
     if order[0][1].sequence_type != "many-to-one":
         shares = ", ".join(f"{arrival(s)} with {name}" for name, s in order)
         return f"Losses at many steps: ‖∂L/∂h₀‖ / ‖∂L/∂h_T‖ is {shares}"
-    (best, s), *rest = order
-    others = "".join(f", {name} {number(other.per_step_factor)}" for name, other in rest)
-    return f"{best} keeps {number(s.per_step_factor)} of the gradient per step{others}"
+    factors = ", ".join(f"{power_of_ten(s.log10_factor)} with {name}" for name, s in order)
+    return f"One step back multiplies the gradient by {factors}"
 
 
 def curves_words(exp: Experiment, points: Mapping[str, OperatingPoint], seeds: int) -> str:

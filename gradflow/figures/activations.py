@@ -12,7 +12,7 @@ from gradflow.figures.theme import ACTIVATION_COLOURS, ACTIVATION_DASHES, REFERE
 from gradflow.findings import number
 from gradflow.operating_points import SATURATED, VISIBLE, OperatingPoint
 
-BOTTOM, TOP = -1.2, 1.75  # of φ's axis: all of tanh, and as much of ReLU as its slope needs
+BOTTOM, TOP = -1.15, 1.5  # of φ's axis: all of tanh, and as much of ReLU as its slope needs
 POINTS = 401
 PHI: dict[str, Any] = {"width": 3.5}
 SLOPE: dict[str, Any] = {"width": 2.5, "dash": "dash"}
@@ -20,7 +20,7 @@ MEAN: dict[str, Any] = {"width": 2.5, "dash": "dot"}
 BARS = 0.36  # the histograms' share of the height
 
 
-def activation_panels(points: Mapping[str, OperatingPoint], height: int = 350) -> go.Figure:
+def activation_panels(points: Mapping[str, OperatingPoint], height: int = 370) -> go.Figure:
     """φ and φ′ above the histogram of the pre-activations that the network has, one panel per activation on the same axes.
 
     The reader should conclude which part of φ′ the network uses: its mean there, not its maximum, is what a step back
@@ -121,7 +121,12 @@ def mean_line(point: OperatingPoint, x: str, y: str) -> dict:
 
 def notes(point: OperatingPoint, x: str, y: str, below: str) -> list[dict]:
     """The panel's name, the mean slope at its line, and what lies beyond either end of the axis."""
-    name = {"text": f"<b>{ACTIVATIONS[point.activation].title}</b>", "yref": f"{y} domain", "y": 1.0, "yanchor": "top"}
+    name = {
+        "text": f"<b>{ACTIVATIONS[point.activation].title}</b>",
+        "yref": f"{y} domain",
+        "y": 0.0,
+        "yanchor": "bottom",
+    }
     mean = (
         {"text": number(point.mean_slope), "yref": y, "y": point.mean_slope, "yanchor": "bottom"}
         if point.share.size
@@ -130,7 +135,7 @@ def notes(point: OperatingPoint, x: str, y: str, below: str) -> list[dict]:
     beyond = {"yref": f"{below} domain", "y": 1.0, "yanchor": "top"}
     colour = ACTIVATION_COLOURS[point.activation]
     placed = [
-        ({**name, "font": {"color": colour, "size": 18}}, 0.0, "left", True),
+        ({**name, "font": {"color": colour, "size": 18}}, 1.0, "right", True),
         ({**mean, "font": {"color": colour, "size": 17}}, 0.0, "left", bool(mean)),
         ({**beyond, "text": f"← {number(100.0 * point.below)} %"}, 0.0, "left", point.below >= VISIBLE),
         ({**beyond, "text": f"{number(100.0 * point.above)} % →"}, 1.0, "right", point.above >= VISIBLE),

@@ -74,7 +74,7 @@ def unit_map(unit: OneUnit, height: int = 400) -> go.Figure:
             mapped,
             cobweb,
             start,
-            *(marked(point, colour, low + high) for point in unit.fixed_points),
+            *(marked(point, colour, low, high) for point in unit.fixed_points),
             *cycle(unit, colour),
         ],
         height,
@@ -85,15 +85,16 @@ def unit_map(unit: OneUnit, height: int = 400) -> go.Figure:
     )
 
 
-def marked(point: FixedPoint, colour: str, twice_the_middle: float) -> dict:
+def marked(point: FixedPoint, colour: str, low: float, high: float) -> dict:
     """A fixed point with its multiplier, written on the side where there is room."""
+    place = (point.h - low) / (high - low)
     return {
         "x": [point.h],
         "y": [point.h],
         "mode": "markers+text",
         "marker": {"symbol": SYMBOLS[point.kind], "size": 15, "color": colour, "line": {"width": 3, "color": colour}},
-        "text": [f"<b>× {number(point.multiplier)}</b>".replace("-", "−")],
-        "textposition": "top left" if 2.0 * point.h > twice_the_middle else "bottom right",
+        "text": [f"<b> × {number(point.multiplier)} </b>".replace("-", "−")],
+        "textposition": "top left" if place > 0.5 else "bottom right" if place > 0.1 else "middle right",
         "textfont": {"color": colour, "size": 18},
         "hovertemplate": f"{point.kind} fixed point %{{x:.5f}}, multiplier {point.multiplier:.5f}<extra></extra>",
     }

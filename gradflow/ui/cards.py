@@ -6,7 +6,7 @@ from html import escape
 
 from gradflow.activations import ACTIVATIONS
 from gradflow.figures.theme import ACTIVATION_COLOURS, CELL_COLOURS
-from gradflow.findings import NAMES, arrival, number, steps
+from gradflow.findings import NAMES, arrival, number, power_of_ten, steps
 from gradflow.operating_points import OperatingPoint
 from gradflow.summary import Summary
 
@@ -47,7 +47,7 @@ def activation_card(point: OperatingPoint) -> str:
             at_work.append(f"{number(100.0 * point.dead)} % dead")
         facts = " · ".join(f"<span>{fact}</span>" for fact in at_work)
     per_step = s.verdict in ("vanishing", "stable", "exploding") and s.sequence_type == "many-to-one"
-    kept = f", {number(s.per_step_factor)} per step" if per_step else ""
+    kept = f", {power_of_ten(s.log10_factor)} per step" if per_step else ""
     return boxed(ACTIVATION_COLOURS[name], f"{ACTIVATIONS[name].title}: {said_verdict(s)}{kept}", facts)
 
 

@@ -37,7 +37,7 @@ PRESETS = {
     "Latches": ("tanh", 1.5, 0.0, 0.2),
     "Sigmoid": ("sigmoid", 1.0, 0.0, 0.9),
     "Oscillates": ("tanh", -1.5, 0.0, 0.1),
-    "Blows up": ("relu", 1.1, 0.0, 0.1),
+    "Blows up": ("relu", 1.1, 0.0, 0.4),
 }
 
 
