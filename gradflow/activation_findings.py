@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from gradflow.activations import ACTIVATIONS
 from gradflow.experiment import Experiment
-from gradflow.findings import arrival, notes, number, power_of_ten
+from gradflow.findings import arrival, note, number, power_of_ten
 from gradflow.measures import RULE
 from gradflow.one_unit import Cycle, OneUnit
 from gradflow.operating_points import VISIBLE, OperatingPoint
@@ -69,7 +69,7 @@ def curves_words(exp: Experiment, points: Mapping[str, OperatingPoint], seeds: i
         )
         text.append(f"With random weights a step keeps about ρ times the root mean square of φ′ at work: {guesses}.")
     text.append("Try ρ = 1.5: larger weights flatten the slopes of tanh and sigmoid, not those of ReLU.")
-    text += notes({ACTIVATIONS[name].title: point.gradient for name, point in points.items()})
+    text += filter(None, (note(point.gradient, ACTIVATIONS[name].title) for name, point in points.items()))
     return f"{' '.join(text)}\n\n:small[:gray[Line: median over {seeds} seeds; band: 10–90 %. {RULE}]]"
 
 

@@ -101,10 +101,10 @@ def one_unit(activation: str, w: float, b: float, h0: float = 0.9, steps: int = 
 
     activation: "tanh", "sigmoid" or "relu". Raises ValueError on an unknown activation and on a number out of range.
     """
-    fixed, cycle = fixed_points(activation, w, b), two_cycle(activation, w, b)
+    w, b = checked(activation, w, b)
     check_number("h0", h0, -LARGEST, LARGEST)
     check_number("steps", steps, 1, MAX_STEPS, integer=True, unit="steps")
-    phi = ACTIVATIONS[activation]
+    h0, phi = float(h0), ACTIVATIONS[activation]
     starts = [h0, *np.linspace(*RANGES[activation], OTHERS)]
     a, h = np.empty((steps, len(starts))), np.empty((steps + 1, len(starts)))
     h[0] = starts
@@ -115,11 +115,12 @@ def one_unit(activation: str, w: float, b: float, h0: float = 0.9, steps: int = 
         log10_factor = np.log10(np.abs(w * phi.slope(a[:, 0], h[1:, 0])))
         log10_memory = np.concatenate([[0.0], np.cumsum(log10_factor)])
     finite = int(np.isfinite(h[:, 0]).sum())
+    fixed, cycle = fixed_points(activation, w, b), two_cycle(activation, w, b)
     goal = find_goal(activation, w, b, h0, fixed, cycle)
     return OneUnit(
         activation=activation,
-        w=float(w),
-        b=float(b),
+        w=w,
+        b=b,
         h=h[:finite, 0],
         log10_memory=log10_memory[:finite],
         others=h[:finite, 1:],
@@ -133,7 +134,7 @@ def one_unit(activation: str, w: float, b: float, h0: float = 0.9, steps: int = 
 def fixed_points(activation: str, w: float, b: float) -> tuple[FixedPoint, ...]:
     """Every fixed point of h ↦ φ(w h + b), from the lowest to the highest: one or three of tanh and sigmoid (two where two
     meet), none, one or two of ReLU, or all h ≥ 0 at once."""
-    check_unit(activation, w, b)
+    w, b = checked(activation, w, b)
     if activation == "relu":
         return relu_fixed_points(w, b)
     phi, (stretch, weight, bias) = ACTIVATIONS[activation], as_tanh(activation, w, b)
@@ -151,17 +152,17 @@ def relu_fixed_points(w: float, b: float) -> tuple[FixedPoint, ...]:
         return (FixedPoint(0.0, 1.0, up_to=math.inf),)
     points = []
     if b <= 0.0:
-        points.append(FixedPoint(0.0, max(float(w), 0.0) if b == 0.0 else 0.0))
+        points.append(FixedPoint(0.0, max(w, 0.0) if b == 0.0 else 0.0))
     if w != 1.0 and b / (1.0 - w) > 0.0:
-        points.append(FixedPoint(b / (1.0 - w), float(w)))
+        points.append(FixedPoint(b / (1.0 - w), w))
     return tuple(points)
 
 
 def two_cycle(activation: str, w: float, b: float) -> Cycle | None:
     """The two states that h ↦ φ(w h + b) swaps, or None. Only a negative w has such a cycle, and never more than one."""
-    check_unit(activation, w, b)
+    w, b = checked(activation, w, b)
     if activation == "relu":
-        return Cycle(0.0, float(b), 0.0 if w < -1.0 else 1.0) if w <= -1.0 and b > 0.0 else None
+        return Cycle(0.0, b, 0.0 if w < -1.0 else 1.0) if w <= -1.0 and b > 0.0 else None
     stretch, weight, bias = as_tanh(activation, w, b)
     (middle, *_) = tanh_roots(weight, bias)
     if weight / math.cosh(min(abs(middle), 350.0)) ** 2 >= -1.0:
@@ -181,7 +182,7 @@ def two_cycle(activation: str, w: float, b: float) -> Cycle | None:
 
 def as_tanh(activation: str, w: float, b: float) -> tuple[float, float, float]:
     """(stretch, weight, bias): φ(w h + b) is a tanh unit with this weight and bias, whose u is a / stretch."""
-    return (1.0, float(w), float(b)) if activation == "tanh" else (2.0, w / 4.0, (b + w / 2.0) / 2.0)
+    return (1.0, w, b) if activation == "tanh" else (2.0, w / 4.0, (b + w / 2.0) / 2.0)
 
 
 def tanh_roots(w: float, b: float) -> list[float]:
@@ -237,10 +238,8 @@ def find_goal(
     after = there(h0)
     if activation == "relu" and w == 1.0 and b == 0.0:
         return FixedPoint(after, 1.0)
-    if (
-        activation == "relu" and w == -1.0 and b > 0.0
-    ):  # from the second step on every state is swapped with b minus itself
-        state, other = there(after), there(there(after))
+    if activation == "relu" and w == -1.0 and b > 0.0:
+        state, other = there(after), there(there(after))  # from here on h and b − h take turns
         return FixedPoint(state, -1.0) if state == other else Cycle(min(state, other), max(state, other), 1.0)
     if after == h0 or (w < 0.0 and cycle is None):
         return min(fixed, key=lambda point: abs(point.h - h0), default=None)
@@ -267,8 +266,9 @@ def overflow_step(w: float, b: float, h0: float) -> int | None:
     return t
 
 
-def check_unit(activation: str, w: float, b: float) -> None:
-    """ValueError unless this is a unit."""
+def checked(activation: str, w: float, b: float) -> tuple[float, float]:
+    """(w, b) as plain numbers; ValueError unless this is a unit."""
     check_choice("activation", activation, ACTIVATIONS)
     check_number("w", w, -LARGEST, LARGEST)
     check_number("b", b, -LARGEST, LARGEST)
+    return float(w), float(b)

@@ -210,6 +210,14 @@ def test_the_step_at_which_relu_leaves_float64(w, b, h0):
     assert gf.one_unit("relu", w, b, h0, steps=3).leaves == steps
 
 
+@pytest.mark.parametrize("kind", [int, np.float64, np.float32, np.int8])
+def test_any_kind_of_number_is_a_number(kind):
+    unit = gf.one_unit("relu", kind(2), kind(1), kind(1), steps=1100)
+    assert (unit.w, unit.b, unit.leaves) == (2.0, 1.0, 1023)
+    assert gf.fixed_points("sigmoid", kind(6), kind(-3)) == gf.fixed_points("sigmoid", 6.0, -3.0)
+    assert gf.two_cycle("tanh", kind(-3), kind(1)) == gf.two_cycle("tanh", -3.0, 1.0)
+
+
 def test_a_unit_that_stays_finite_does_not_end_where_another_start_overflows():
     unit = gf.one_unit("relu", 2.0, -1.0, h0=0.5, steps=2000)
     assert len(unit.h) == 2001

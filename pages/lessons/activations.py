@@ -26,10 +26,14 @@ from gradflow.ui.sources import show_sources
 
 SEEDS, UNIT_STEPS = 20, 50
 UNIT = {
-    "unit_activation": Knob("Activation", "The unit's activation function.", symbol="φ", choices=tuple(ACTIVATIONS)),
-    "unit_weight": Knob("Weight", "What its last state is multiplied by.", symbol="w", low=-8.0, high=8.0, step=0.1),
-    "unit_bias": Knob("Bias", "What is added at every step.", symbol="b", low=-8.0, high=8.0, step=0.1),
-    "unit_start": Knob("Start", "What the one-time input leaves.", symbol="h₀", low=-2.0, high=2.0, step=0.05),
+    "unit_activation": Knob(
+        "Unit's activation", "The unit's activation function.", symbol="φ", choices=tuple(ACTIVATIONS)
+    ),
+    "unit_weight": Knob(
+        "Unit's weight", "What its last state is multiplied by.", symbol="w", low=-8.0, high=8.0, step=0.1
+    ),
+    "unit_bias": Knob("Unit's bias", "What is added at every step.", symbol="b", low=-8.0, high=8.0, step=0.1),
+    "unit_start": Knob("Unit's start", "What the one-time input leaves.", symbol="h₀", low=-2.0, high=2.0, step=0.05),
 }
 DEFAULT = "Latches"
 PRESETS = {

@@ -229,4 +229,4 @@ def test_a_link_restores_the_unit_and_names_what_it_cannot():
     assert page.settings["unit_activation"] == "relu"
     assert page.settings["unit_weight"] == 1.5
     assert page.settings["unit_bias"] == 0.0
-    assert "Bias in the link must be a number in [-8, 8]" in page.warning
+    assert "Unit's bias in the link must be a number in [-8, 8]" in page.warning
