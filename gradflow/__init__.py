@@ -13,6 +13,7 @@ from gradflow.experiment import Experiment, Run, build, run
 from gradflow.flow import Flow, Trace
 from gradflow.gradient_check import Check, check_gradients
 from gradflow.measures import half_life, log10_factor, verdict
+from gradflow.memory import measure_memory, Memory, sweep_memory
 from gradflow.one_unit import Cycle, fixed_points, FixedPoint, one_unit, OneUnit, two_cycle
 from gradflow.operating_points import operating_points, OperatingPoint
 from gradflow.radii import RadiusStudy, study_radii
@@ -49,6 +50,7 @@ __all__ = [
     "RadiusStudy",
     "OneUnit",
     "OperatingPoint",
+    "Memory",
     "Run",
     "Summary",
     "Sweep",
@@ -71,6 +73,7 @@ __all__ = [
     "mean_field",
     "one_unit",
     "operating_points",
+    "measure_memory",
     "run",
     "singular_values",
     "spectral_radius",
@@ -78,6 +81,7 @@ __all__ = [
     "summarise",
     "sweep",
     "two_cycle",
+    "sweep_memory",
     "verdict",
 ]
 

@@ -36,6 +36,13 @@ def half_life(log10_factor: ArrayLike) -> Array:
         return np.where(rate >= 0.0, np.inf, np.log10(2.0) / -rate)
 
 
+def median_factor(log10_factors: ArrayLike) -> float:
+    """The median of the factors there are; NaN if there is none. An order statistic, so that −inf takes part."""
+    known = np.asarray(log10_factors, float)
+    known = known[~np.isnan(known)]
+    return float(np.quantile(known, 0.5, method="inverted_cdf")) if known.size else float("nan")
+
+
 def verdict(log10_factor: float, steps: int) -> str:
     """ "vanishing", "stable" or "exploding", by RULE."""
     if np.isnan(log10_factor):

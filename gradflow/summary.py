@@ -9,7 +9,7 @@ import numpy as np
 from gradflow.activations import Array
 from gradflow.checks import check_choice
 from gradflow.experiment import Experiment, build_cell, read_sequences, run
-from gradflow.measures import band, half_life, log10_factor, verdict
+from gradflow.measures import band, half_life, log10_factor, median_factor, verdict
 from gradflow.sweeps import sweep
 from gradflow.unroll import ForwardOverflow
 
@@ -98,9 +98,7 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
     if finite.any():
         low, middle, high = band(norm)
         _, direct, _ = band(sw.log10_norm_direct)
-        factors = log10_factor(norm[finite], [len(own) for own in names])
-        known = factors[~np.isnan(factors)]
-        factor = float(np.quantile(known, 0.5, method="inverted_cdf")) if known.size else np.nan
+        factor = median_factor(log10_factor(norm[finite], [len(own) for own in names]))
     try:
         units = run(replace(exp, seed=seeds[0])).log10_abs_h[:, 0]
     except ForwardOverflow:
