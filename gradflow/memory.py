@@ -172,3 +172,31 @@ def sweep_memory(exp: Experiment, cell: str, biases: Iterable[float], seeds: Ite
     return tuple(
         measure_memory(replace(own, **{BIAS_FIELDS[cell]: sign * bias}), seeds) for bias in listed("biases", biases)
     )
+
+
+def memories_frame(memories: Iterable[Memory]) -> "pd.DataFrame":
+    """One row per network, step and quantity: its norm's log10, the pure-gate law's, and what holds for the whole network."""
+    import pandas as pd
+
+    frames = [
+        pd.DataFrame(
+            {
+                "cell": m.cell,
+                "bias": "chrono" if m.bias is None else m.bias,
+                "quantity": quantity,
+                "step": np.arange(m.length + 1),
+                "log10_median": curve,
+                "log10_law": m.law + curve[-1],
+                "per_step_factor": m.factor(quantity),
+                "law_factor": m.law_factor,
+                "horizon": m.horizon,
+                "written": m.written,
+                "newest": m.newest,
+                "size": m.size,
+                "passed": m.passed,
+            }
+        )
+        for m in memories
+        for quantity, curve in m.curves.items()
+    ]
+    return pd.concat(frames, ignore_index=True)

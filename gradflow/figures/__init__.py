@@ -1,7 +1,10 @@
 """Figures: a result in, a Plotly figure out; nothing is computed here."""
 
 from gradflow.figures.activations import activation_curves, activation_panels
+from gradflow.figures.bias_sweeps import entry_against_bias, kept_against_bias
 from gradflow.figures.flow_curves import direct_curves, flow_curves
+from gradflow.figures.gate_values import gate_values
+from gradflow.figures.memory_curves import memory_curves
 from gradflow.figures.one_unit import unit_map, unit_time
 from gradflow.figures.radius_board import radius_board
 from gradflow.figures.theme import CONFIG
@@ -15,6 +18,16 @@ __all__ = [
     "unit_map",
     "unit_maps",
     "unit_time",
+]
+
+__all__ = [
+    "CONFIG",
+    "entry_against_bias",
+    "flow_curves",
+    "gate_values",
+    "kept_against_bias",
+    "memory_curves",
+    "unit_maps",
 ]
 
 __all__ = ["CONFIG", "direct_curves", "flow_curves", "radius_board", "unit_maps"]

@@ -121,3 +121,19 @@ def scaled(part: Any, scale: float, name: str = "") -> Any:
         return [scaled(value, scale, name) for value in part]
     sizes = ("font.size", ".margin.l", ".margin.b", ".margin.t")
     return part * scale if isinstance(part, (int, float)) and name.endswith(sizes) else part
+
+
+def spread(positions: Sequence[float], gap: float) -> list[float]:
+    """Label positions as near as possible to where they belong, at least `gap` apart, in the order given."""
+    order = sorted(range(len(positions)), key=positions.__getitem__)
+    groups: list[list[float]] = []  # [middle, how many labels stand around it]
+    for i in order:
+        groups.append([positions[i], 1.0])
+        while len(groups) > 1 and groups[-1][0] - groups[-2][0] < gap * (groups[-1][1] + groups[-2][1]) / 2.0:
+            (above, m), (below, n) = groups.pop(), groups.pop()
+            groups.append([(above * m + below * n) / (m + n), m + n])
+    heights = [middle + gap * (k - (n - 1.0) / 2.0) for middle, n in groups for k in range(int(n))]
+    out = [0.0] * len(positions)
+    for i, height in zip(order, heights, strict=True):
+        out[i] = height
+    return out

@@ -1,0 +1,96 @@
+"""The memory gate's bias: what the LSTM and the GRU keep of the gradient, against σ(b)^k, and what a high bias costs."""
+
+from dataclasses import replace
+
+import streamlit as st
+
+from gradflow.experiment import Experiment, Knob
+from gradflow.figures import entry_against_bias, gate_values, kept_against_bias, memory_curves
+from gradflow.memory import Memory, entry, measure_memory, memories_frame, observe, pure_gate_law, sweep_memory
+from gradflow.memory_findings import GATES, memory_title, price, seen
+from gradflow.summary import QUANTITIES
+from gradflow.ui.cache import shared
+from gradflow.ui.chart import draw
+from gradflow.ui.controls import control
+from gradflow.ui.frame import experiment, own_controls, problems_told, setting, title
+from gradflow.ui.share import experiment_code, share
+from gradflow.ui.sources import show_sources
+
+QUANTITY = Knob(
+    "LSTM gradient of",
+    "Total derivatives, through every path to the loss; the GRU has only ∂L/∂h_t, which is drawn with any of them.",
+    choices=("dL/dc", "dL/dh", "joint"),
+)
+PRESETS = {  # name: forget-gate bias, Chrono
+    "b_f = 0": (0.0, False),
+    "b_f = 1": (1.0, False),
+    "b_f = 5": (5.0, False),
+    "Chrono": (1.0, True),
+}
+BIASES = tuple(float(b) for b in range(-2, 9))
+SIDE_BY_SIDE, HIGH = (0.0, 1.0, 2.0, 5.0), 5.0
+SEEDS = 8
+
+
+def choose(forget_bias: float, chrono: bool) -> None:
+    st.session_state["forget_bias"], st.session_state["chrono"] = forget_bias, chrono
+
+
+def python_code(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> str:
+    """A program that prints the page's numbers."""
+    return (
+        f"from dataclasses import replace\n\nimport gradflow as gf\n\n{experiment_code(exp, 'cell')}"
+        f"seeds = range({seeds[0]}, {seeds[-1] + 1})\n"
+        "lstm = gf.measure_memory(replace(exp, cell='lstm'), seeds)\n"
+        "gru = gf.measure_memory(replace(exp, cell='gru'), seeds)\n"
+        f"swept = [*gf.sweep_memory(exp, 'lstm', {BIASES}, seeds), *gf.sweep_memory(exp, 'gru', {BIASES}, seeds)]\n\n"
+        "for m in [lstm, gru, *swept]:\n"
+        f"    print(m.cell, m.bias, m.factor({quantity!r}), m.law_factor, m.written, m.newest, m.passed)\n\n"
+        "# m.curves, m.law: log10 at steps 0 … T\n"
+    )
+
+
+with own_controls():
+    with st.container(horizontal=True):
+        for name, values in PRESETS.items():
+            st.button(name, on_click=choose, args=values, key=f"memory_preset_{name}")
+    quantity = control("memory_quantity", "dL/dc", QUANTITY)
+
+seeds = tuple(range(setting("seed"), setting("seed") + SEEDS))
+with problems_told("Forget-gate bias"):
+    exp = experiment(sequence_type="many-to-one", loss="probe", reduction="mean")
+    unbiased = replace(exp, forget_bias=0.0, update_bias=0.0, chrono=False)
+    lstm_sweep = shared(sweep_memory)(unbiased, "lstm", BIASES, seeds)
+    gru_sweep = shared(sweep_memory)(unbiased, "gru", BIASES, seeds)
+    chrono = shared(measure_memory)(replace(unbiased, cell="lstm", chrono=True), seeds)
+    lstm, gru = (shared(measure_memory)(replace(exp, cell=cell), seeds) for cell in ("lstm", "gru"))
+
+others = [m for m in lstm_sweep if m.bias in SIDE_BY_SIDE and m.bias != lstm.bias]
+side_by_side: list[Memory] = sorted([*others, lstm], key=lambda m: float("inf") if m.bias is None else m.bias)
+
+finding = memory_title(lstm, quantity)
+title(finding)
+draw(memory_curves([*side_by_side, gru], lstm, quantity), key="memory_curves", alt=finding)
+st.markdown(seen(lstm, quantity))
+
+kept, entering = st.columns(2)
+with kept:
+    st.subheader("What is kept", anchor=False)
+    draw(kept_against_bias(lstm_sweep, gru_sweep, (lstm, gru), quantity), key="memory_kept", alt="…")
+with entering:
+    st.subheader("What gets in", anchor=False)
+    draw(entry_against_bias(lstm_sweep, gru_sweep, (lstm, gru)), key="memory_entry", alt="…")
+high_lstm, high_gru = (next(m for m in swept if m.bias == HIGH) for swept in (lstm_sweep, gru_sweep))
+st.markdown(price(high_lstm, high_gru, chrono))
+
+st.subheader("Where the gates stand", anchor=False)
+with_chrono = side_by_side if lstm.bias is None else [*side_by_side, chrono]
+draw(gate_values([*with_chrono, gru], lstm), key="memory_gates", alt=GATES)
+st.markdown(GATES)
+
+share(
+    csv=lambda: memories_frame([lstm, gru, *lstm_sweep, *gru_sweep, chrono]).to_csv(index=False).encode(),
+    python=python_code(exp, seeds, quantity),
+    name="forget-gate-bias",
+)
+show_sources({"Pure-gate law": [pure_gate_law], "What gets in": [entry], "Measured": [measure_memory, observe]})
