@@ -7,16 +7,18 @@ memory_t = kept ⊙ memory_{t−1} + written ⊙ candidate. Were the gates const
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from gradflow.activations import Array, sigmoid_parts
-from gradflow.checks import check_choice
-from gradflow.experiment import Experiment, Run, build_cell, run
-from gradflow.flow import Trace
+from gradflow.checks import check_choice, check_number
+from gradflow.experiment import KNOBS, Experiment, Network, build, build_cell, run
+from gradflow.flow import Flow, Trace, own_rows
 from gradflow.measures import band, log10_factor, median_factor
 from gradflow.sweeps import listed
+from gradflow.unroll import backward, forward
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -78,6 +80,11 @@ class Memory:
         """Memory horizon 1 / (1 − σ(b)) = 1 + e^b in steps (Tallec & Ollivier 2018); NaN with Chrono, which has many."""
         return float("nan") if self.bias is None else float(1.0 + np.exp(self.bias))
 
+    def gate_horizon(self, share: float) -> float:
+        """The horizon 1 / (1 − kept) in steps that this share of the memory gate's values stays below, to a bin's width."""
+        logit = np.interp(share, np.concatenate([[0.0], np.cumsum(self.density)]), LOGIT_EDGES)
+        return float(1.0 + np.exp(logit))
+
 
 def measure_memory(exp: Experiment, seeds: Iterable[int]) -> Memory:
     """Runs a gated cell once for each seed and measures its memory.
@@ -85,19 +92,91 @@ def measure_memory(exp: Experiment, seeds: Iterable[int]) -> Memory:
     Raises ValueError for a cell without a memory gate or no seed, ForwardOverflow where a state leaves float64's range.
     """
     check_choice("cell", exp.cell, BIAS_FIELDS)
-    seeds = listed("seeds", seeds)
-    if not seeds:
-        raise ValueError("seeds must hold at least one seed, got none")
-    norms, laws, densities, entries = zip(*(observe(run(replace(exp, seed=seed))) for seed in seeds), strict=True)
-    by_quantity = {quantity: np.stack([of_run[quantity] for of_run in norms]) for quantity in norms[0]}
-    written, newest, size, passed = np.mean(entries, axis=0).tolist()
+    observed = []
+    for seed in at_least_one("seeds", seeds):
+        flow = run(replace(exp, seed=seed))
+        observed.append(observe(flow, memory_biases(flow.trace), slice(None)))
+    bias = None if exp.chrono else build_cell(exp).memory_sign * getattr(exp, BIAS_FIELDS[exp.cell])
+    return summarised(exp.cell, bias, observed)
+
+
+def sweep_memory(exp: Experiment, cell: str, biases: Iterable[float], seeds: Iterable[int]) -> tuple[Memory, ...]:
+    """`measure_memory` of one cell at each bias for remembering, all else equal; Chrono is off.
+
+    In the GRU's convention in which a high z overwrites, the bias has the opposite sign, so that the same b keeps the same share.
+    """
+    check_choice("cell", cell, BIAS_FIELDS)
+    knob, biases = KNOBS[BIAS_FIELDS[cell]], at_least_one("biases", biases)
+    for bias in biases:
+        check_number("biases", bias, knob.low, knob.high)
+    unbiased = replace(exp, cell=cell, forget_bias=0.0, update_bias=0.0, chrono=False)
+    observed = []
+    for seed in at_least_one("seeds", seeds):
+        flow = run_side_by_side(build(replace(unbiased, seed=seed)), biases)
+        batch = flow.trace.x.shape[1] // len(biases)
+        observed.append(
+            [
+                observe(flow, np.full(exp.hidden, float(bias)), slice(k * batch, (k + 1) * batch))
+                for k, bias in enumerate(biases)
+            ]
+        )
+    return tuple(
+        summarised(cell, float(bias), runs) for bias, runs in zip(biases, zip(*observed, strict=True), strict=True)
+    )
+
+
+def run_side_by_side(network: Network, biases: Sequence[float]) -> Flow:
+    """One network with each bias of its memory gate, side by side in the batch, (T + 1, biases · B, H).
+
+    The weights are the same, so that one matrix product serves all: the bias comes in as one more input, of weight 1.
+    """
+    cell, x, mask, n = network.cell, network.sequences.x, network.sequences.mask, len(biases)
+    steps, batch, _ = x.shape
+    bias = np.broadcast_to(cell.memory_sign * np.repeat(biases, batch)[:, None], (steps, n * batch, 1))
+    to_memory_gate = np.repeat(
+        [float(gate == cell.memory_gate) for gate in cell.gates], network.params["weight_hh_l0"].shape[1]
+    )
+    weight = np.column_stack([network.params["weight_ih_l0"], to_memory_gate])
+    trace = forward(
+        cell,
+        {**network.params, "weight_ih_l0": weight},
+        np.concatenate([np.tile(x, (1, n, 1)), bias], axis=-1),
+        mask=None if mask is None else np.tile(mask, n),
+    )
+    direct = [network.readout.read(h).dL_dh for h in np.split(trace.h, n, axis=1)]
+    return backward(trace, np.concatenate(direct, axis=1))
+
+
+def at_least_one(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """The values as a tuple; ValueError where there is none."""
+    values = listed(name, values)
+    if not values:
+        raise ValueError(f"{name} must hold at least one value, got none")
+    return values
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Observed:
+    """One run by quantity: log10 norms (T + 1, B), NaN where a sequence has no such step, and per-step factors (B,)."""
+
+    norms: dict[str, Array]
+    log10_factors: dict[str, Array]
+    law: Array
+    density: Array
+    means: tuple[float, float, float, float]  # written, newest, size, passed
+
+
+def summarised(cell: str, bias: float | None, runs: Sequence[Observed]) -> Memory:
+    """The runs of several seeds as one Memory."""
+    norms = {quantity: np.stack([r.norms[quantity] for r in runs]) for quantity in runs[0].norms}
+    written, newest, size, passed = np.mean([r.means for r in runs], axis=0).tolist()
     return Memory(
-        cell=exp.cell,
-        bias=None if exp.chrono else build_cell(exp).memory_sign * getattr(exp, BIAS_FIELDS[exp.cell]),
-        curves={quantity: band(norm)[1] for quantity, norm in by_quantity.items()},
-        law=np.median(laws, axis=0),
-        log10_factors={quantity: median_factor(log10_factor(norm)) for quantity, norm in by_quantity.items()},
-        density=np.mean(densities, axis=0),
+        cell=cell,
+        bias=bias,
+        curves={quantity: band(norm)[1] for quantity, norm in norms.items()},
+        law=np.median([r.law for r in runs], axis=0),
+        log10_factors={q: median_factor([r.log10_factors[q] for r in runs]) for q in norms},
+        density=np.mean([r.density for r in runs], axis=0),
         written=written,
         newest=newest,
         size=size,
@@ -105,14 +184,23 @@ def measure_memory(exp: Experiment, seeds: Iterable[int]) -> Memory:
     )
 
 
-def observe(r: Run) -> tuple[dict[str, Array], Array, Array, tuple[float, float, float, float]]:
-    """One run's norms by quantity, pure-gate law, density of the memory gate and (written, newest, size, passed)."""
-    norms = {"dL/dh": r.log10_norm}
-    if r.log10_norm_c is not None:
-        norms = {"dL/dc": r.log10_norm_c, "dL/dh": r.log10_norm, "joint": r.log10_norm_joint}
-    logit = memory_logit(r.trace)
+def observe(flow: Flow, biases: Array, which: slice) -> Observed:
+    """What one run, or the part of its batch that has these biases (H,), shows of its memory."""
+    steps, batch, _ = flow.trace.x.shape
+    own = own_rows(flow.trace.mask, steps, batch)[:, which]
+    norms = {"dL/dh": flow.log10_norm}
+    if flow.log10_norm_c is not None:
+        norms = {"dL/dc": flow.log10_norm_c, **norms, "joint": flow.log10_norm_joint}
+    norms = {quantity: np.where(own, norm[:, which], np.nan) for quantity, norm in norms.items()}
+    logit = memory_logit(flow.trace)[:, which][own[:-1]]
     counts, _ = np.histogram(np.clip(logit, LOGIT_EDGES[0], LOGIT_EDGES[-1]), LOGIT_EDGES)
-    return norms, pure_gate_law(r.trace), counts / logit.size, entry(r.trace, logit)
+    return Observed(
+        norms,
+        {quantity: log10_factor(norm, own.sum(0) - 1) for quantity, norm in norms.items()},
+        pure_gate_law(biases, steps),
+        counts / logit.size,
+        entry(flow.trace, which, own[:-1]),
+    )
 
 
 def memory_logit(trace: Trace) -> Array:
@@ -130,48 +218,31 @@ def memory_biases(trace: Trace) -> Array:
     return cell.memory_sign * both.reshape(len(cell.gates), -1)[cell.gates.index(cell.memory_gate)]
 
 
-def pure_gate_law(trace: Trace) -> Array:
-    """log10 of the root mean square over units of σ(b)^(T − t), t = 0 … T: what constant gates alone would keep."""
-    log_kept = -np.logaddexp(0.0, -memory_biases(trace))
-    k = np.arange(len(trace.x), -1, -1.0)[:, None]
-    log_squares = np.logaddexp.reduce(2.0 * k * log_kept, axis=1) - np.log(log_kept.size)
-    return 0.5 * log_squares / np.log(10.0)
+def pure_gate_law(biases: Array, steps: int) -> Array:
+    """log10 of the root mean square over units of σ(b)^(T − t), t = 0 … T: what gates at rest would keep, (T + 1,)."""
+    log_kept = -np.logaddexp(0.0, -biases)
+    k = np.arange(steps, -1, -1.0)[:, None]
+    log_mean_square = np.logaddexp.reduce(2.0 * k * log_kept, axis=1) - np.log(len(biases))
+    return 0.5 * log_mean_square / np.log(10.0)
 
 
-def entry(trace: Trace, logit: Array) -> tuple[float, float, float, float]:
-    """(written, newest, size, passed) of one run, as in Memory.
+def entry(trace: Trace, which: slice, own: NDArray[np.bool_]) -> tuple[float, float, float, float]:
+    """(written, newest, size, passed) of some of the batch, as in Memory; own (T, B) are the steps that a sequence has.
 
     Unrolled, memory_T = Σ_k weight_k ⊙ candidate_k with weight_k = written_k ⊙ Π_{j>k} kept_j: exact, whatever the gates do.
     """
     cell = trace.cell
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        kept, rest, _ = sigmoid_parts(logit)
-        written = trace.gates["i"] if cell.has_c else rest
+        kept, rest, _ = sigmoid_parts(memory_logit(trace)[:, which])
+        written = (trace.gates["i"][:, which] if cell.has_c else rest) * own[..., None]
         weights = np.zeros_like(kept[0])
         for kept_t, written_t in zip(kept, written, strict=True):
             weights = kept_t * weights + written_t
         holds = weights > 0.0
         newest = float(np.mean(written[-1][holds] / weights[holds])) if holds.any() else float("nan")
-        if trace.c is None:
-            return float(written.mean()), newest, float(np.abs(trace.h[-1]).mean()), 1.0
-        c = trace.c[-1]
-        passed = cell.phi.slope(c, cell.phi.value(c))
-        return float(written.mean()), newest, float(np.abs(c).mean()), float(passed.mean())
-
-
-def sweep_memory(exp: Experiment, cell: str, biases: Iterable[float], seeds: Iterable[int]) -> tuple[Memory, ...]:
-    """`measure_memory` of one cell at each bias for remembering, all else equal; Chrono is off.
-
-    In the GRU's convention in which a high z overwrites, the bias is set with the opposite sign, so that the same b keeps the
-    same share.
-    """
-    check_choice("cell", cell, BIAS_FIELDS)
-    own = replace(exp, cell=cell, chrono=False)
-    sign = build_cell(own).memory_sign
-    seeds = listed("seeds", seeds)
-    return tuple(
-        measure_memory(replace(own, **{BIAS_FIELDS[cell]: sign * bias}), seeds) for bias in listed("biases", biases)
-    )
+        memory = (trace.h if trace.c is None else trace.c)[-1, which]
+        slope = np.ones(1) if trace.c is None else cell.phi.slope(memory, cell.phi.value(memory))
+    return float(written[own].mean()), newest, float(np.abs(memory).mean()), float(slope.mean())
 
 
 def memories_frame(memories: Iterable[Memory]) -> "pd.DataFrame":

@@ -1,7 +1,6 @@
 """The forget-gate lesson in words, computed from its numbers."""
 
 import math
-from collections.abc import Sequence
 
 from gradflow.findings import NAMES, number
 from gradflow.memory import Memory
@@ -31,37 +30,80 @@ def memory_title(m: Memory, quantity: str) -> str:
         return f"{name} has no gradient to carry: {symbol} is exactly 0 at the last step"
     if m.log10_factors[q] == -math.inf:
         return f"{name} brings exactly nothing of {symbol} back to the first step"
-    if abs(m.log10_factors[q] * m.length - m.law[0]) < math.log10(2.0):
-        return f"{name} keeps {per_step(factor)} of {symbol} per step, as its gates alone would"
-    if factor > 1.0:
-        return f"{name} multiplies {symbol} by {per_step(factor)} per step; its gates alone would keep {per_step(law)}"
-    return f"{name} keeps {per_step(factor)} of {symbol} per step; its gates alone would keep {per_step(law)}"
+    if agrees(m, q):
+        return f"{name} keeps {per_step(factor)} of {symbol} per step, as its gate alone would"
+    does = f"multiplies {symbol} by {per_step(factor)}" if factor > 1.0 else f"keeps {per_step(factor)} of {symbol}"
+    return f"{name} {does} per step; its gate alone would keep {per_step(law)}"
+
+
+def agrees(m: Memory, q: str) -> bool:
+    """Whether what reaches the first step is within a factor of 2 of the pure-gate law."""
+    return abs(m.log10_factors[q] * m.length - m.law[0]) < math.log10(2.0)
 
 
 def seen(m: Memory, quantity: str) -> str:
     """The sentences beside the curves over time: what one sees, why, what to try."""
-    text = (
-        "Thin and dashed is the pure-gate law σ(b)ᵏ, what the gates alone would leave after k steps back; thick is all that "
-        "arrives, for it also comes through h_{t−1} into every gate and candidate. "
-    )
-    if quantity == "dL/dh" and m.factor(quantity) == 0.0:
-        return text + "In the LSTM ∂L/∂h_t lives on that way alone."
-    return text + "Set ρ to 0, which closes that way, and every line falls onto its law; then try Chrono."
-
-
-def price(lstm: Memory, gru: Memory, chrono: Memory) -> str:
-    """What is lost at a high bias; lstm and gru have the same one."""
+    q = m.own(quantity)
+    text = "Dashed is the pure-gate law σ(b)ᵏ, what gates at rest would leave after k steps back; the line is all that arrives. "
+    if not math.isfinite(m.log10_factors[q]):
+        text += "None of it reaches the first step: ∂L/∂h_t comes back through W_hh alone, ∂L/∂c_t through the gate as well. "
+    elif agrees(m, q):
+        text += "Here they agree: next to nothing comes back by another way than the gate. "
+    elif m.log10_factors[q] * m.length > m.law[0]:
+        text += "The shaded rest came another way: through h, which feeds every gate and candidate of the next step. "
+    else:
+        text += (
+            "The shaded part is lost: these gates are not at rest, and a swing down costs more than one up gives back. "
+        )
     return (
-        f"What is kept leaves no room: at b = {gru.bias:g} the GRU writes {percent(gru.written)} of each new candidate, and "
-        f"nothing new gets in. The LSTM's input gate is its own and still writes {percent(lstm.written)}, but c_t keeps it all, "
-        f"|c| grows to {number(lstm.size)}, the newest step is {percent(lstm.newest)} of it, and φ passes on "
-        f"{percent(lstm.passed)} of a change. "
-        f"Chrono, with b_i = −b_f, closes the input gate as far as it opens the other: it writes {percent(chrono.written)}, "
-        f"and |c| stays at {number(chrono.size)}."
+        text
+        + "Try ρ = 0, which closes every way but the gate, then Chrono, which starts with nearly closed input gates."
     )
+
+
+def details(gru: Memory, seeds: int) -> str:
+    """What the picture was made of, and what its green line is."""
+    return (
+        f"Lines: median over {seeds} seeds; a random probe reads h_T. Green: the GRU's ∂L/∂h_t at {bias_name(gru)}, "
+        f"{per_step(gru.factor())} per step; its gate alone would keep {per_step(gru.law_factor)}."
+    )
+
+
+def kept_title(lstm: Memory, gru: Memory) -> str:
+    """What is kept at one high bias."""
+    return f"Kept per step at b = {lstm.bias:g}: GRU {per_step(gru.factor())}, LSTM {per_step(lstm.factor())}"
+
+
+def entry_title(lstm: Memory, gru: Memory) -> str:
+    """What gets in at the same bias."""
+    return f"Written at b = {lstm.bias:g}: GRU {percent(gru.written)}, LSTM {percent(lstm.written)}"
+
+
+def price(lstm: Memory, gru: Memory, chrono: Memory, unbiased: Memory) -> str:
+    """What is lost at a high bias, which lstm and gru share; unbiased is the LSTM at b = 0."""
+    shut = "so nothing new gets in" if gru.written < 0.05 else "for its input moves the gates more than this bias does"
+    return (
+        f"What is kept leaves no room: at b = {gru.bias:g} the GRU writes {percent(gru.written)} of each new candidate, {shut}. "
+        f"The LSTM's input gate is its own and still writes {percent(lstm.written)}, but into a full memory: |c_t| is "
+        f"{number(lstm.size)} instead of {number(unbiased.size)} at b = 0, the newest step is {percent(lstm.newest)} of it, and "
+        f"φ passes on {percent(lstm.passed)} of a change. "
+        f"Chrono, with b_i = −b_f, closes the input gate as far as it opens the other: it writes {percent(chrono.written)} and "
+        f"|c_t| is {number(chrono.size)}."
+    )
+
+
+def gates_title(one: Memory, chrono: Memory) -> str:
+    """Over which time scales the gates spread, with one bias and with Chrono."""
+    return f"Gates hold for {span(one)} at {bias_name(one)}, for {span(chrono)} with Chrono"
+
+
+def span(m: Memory) -> str:
+    """The middle 80 % of the horizons of its gates."""
+    return f"{number(m.gate_horizon(0.1))} to {number(m.gate_horizon(0.9))} steps"
 
 
 GATES = (
-    "One bias gives all units one time scale. Chrono draws each unit's horizon from 2 to T steps, so that some forget while "
-    "others keep."
+    "Each row is how often the memory gate took a value, over all steps, units and seeds; the middle 80 % make the title. "
+    "One bias gives every unit the same time scale, and only the input spreads it; Chrono draws each unit's from 2 to T steps, "
+    "so that some units forget while others keep."
 )

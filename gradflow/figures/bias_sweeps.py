@@ -53,14 +53,16 @@ def entry_against_bias(
     blue, green = CELL_COLOURS["lstm"], CELL_COLOURS["gru"]
     figure = go.Figure()
     lines = (
-        ("LSTM: weight i of the new", lstm, "written", {"color": blue, "width": 4}),
+        ("LSTM: weight of the new, i", lstm, "written", {"color": blue, "width": 4}),
         ("LSTM: passed on, φ′(c<sub>T</sub>)", lstm, "passed", {"color": blue, "width": 2, "dash": "dot"}),
         ("LSTM: share of the newest in c<sub>T</sub>", lstm, "newest", {"color": blue, "width": 2, "dash": "dash"}),
-        ("GRU: weight 1 − z of the new", gru, "written", {"color": green, "width": 4, "dash": MEASURED_DASHES["gru"]}),
+        ("GRU: weight of the new", gru, "written", {"color": green, "width": 4, "dash": MEASURED_DASHES["gru"]}),
     )
     for name, memories, field, line in lines:
         values = np.array([getattr(m, field) for m in memories])
-        add_line(figure, memories, log10(values), name, line, "%{customdata}", list(map(number_or_none, values.tolist())))
+        add_line(
+            figure, memories, log10(values), name, line, "%{customdata}", list(map(number_or_none, values.tolist()))
+        )
     law = np.array([1.0 / m.horizon for m in lstm])
     add_line(figure, lstm, log10(law), "1 / (1 + e<sup>b</sup>)", LAW, "%{customdata}", list(map(number, law.tolist())))
     mark(figure, present, log10(np.array([m.written for m in present])))
@@ -101,16 +103,10 @@ def mark(figure: go.Figure, present: Sequence[Memory], y: Sequence[float] | Arra
             figure.add_scatter(x=[m.bias], y=[at], mode="markers", marker=marker, showlegend=False, hoverinfo="skip")
         elif np.isfinite(at):
             figure.add_hline(y=at, line={"color": colour, "width": 1.5, "dash": MEASURED_DASHES[m.cell]})
-            figure.add_annotation(
-                x=1.0 if m.cell == "lstm" else 0.86,
-                xref="x domain",
-                y=at,
-                yshift=-10,
-                text=f"{NAMES[m.cell]} Chrono",
-                showarrow=False,
-                xanchor="right",
-                font={"color": colour, "size": 13},
-            )
+    levels = [at for m, at in zip(present, y, strict=True) if m.bias is None and np.isfinite(at)]
+    if levels:
+        words = {"text": "Chrono", "showarrow": False, "font_size": 14, "font_color": REFERENCE}
+        figure.add_annotation(x=0.02, xref="x domain", xanchor="left", y=min(levels), yanchor="top", **words)
 
 
 def against_bias(figure: go.Figure, memories: Sequence[Memory], height: int, legend: dict[str, Any]) -> go.Figure:
@@ -118,7 +114,7 @@ def against_bias(figure: go.Figure, memories: Sequence[Memory], height: int, leg
     biases = [m.bias for m in memories if m.bias is not None]
     ticks = [m for m in memories if m.bias is not None and m.bias % 2 == 0]
     figure.update_xaxes(
-        title="bias b; below it the horizon 1 + e<sup>b</sup>, steps",
+        title="bias b, and its horizon 1 + e<sup>b</sup> in steps",
         range=[min(biases), max(biases)],
         tickvals=[m.bias for m in ticks],
         ticktext=[f"{m.bias:g}<br>{number(m.horizon)}" for m in ticks],
@@ -126,7 +122,14 @@ def against_bias(figure: go.Figure, memories: Sequence[Memory], height: int, leg
     )
     styled(figure, height)
     return figure.update_layout(
-        legend={"orientation": "v", "y": 0.02, "yanchor": "bottom", "font_size": 13, "bgcolor": "rgba(0,0,0,0)", **legend},
+        legend={
+            "orientation": "v",
+            "y": 0.02,
+            "yanchor": "bottom",
+            "font_size": 13,
+            "bgcolor": "rgba(0,0,0,0)",
+            **legend,
+        },
         margin_b=68,
         margin_t=12,
     )

@@ -43,11 +43,15 @@ def gate_values(memories: Sequence[Memory], present: Memory, height: int = 380) 
         )
     names = [f"{NAMES[m.cell]} {bias_html(m)}" for m in reversed(memories)]
     figure.update_yaxes(
-        tickvals=list(range(len(names))), ticktext=names, range=[-0.15, len(names) + 0.05], zeroline=False, showgrid=True
+        tickvals=list(range(len(names))),
+        ticktext=names,
+        range=[-0.15, len(names) + 0.05],
+        zeroline=False,
+        showgrid=True,
     )
     ticks = [(float(np.log(f / (1.0 - f))), f) for f in TICKS]
     figure.update_xaxes(
-        title="kept share f<sub>t</sub> (GRU: z<sub>t</sub>); below it the horizon 1 / (1 − f), steps",
+        title="share kept, and its horizon in steps",
         range=[left, right],
         tickvals=[at for at, _ in ticks],
         ticktext=[f"{f:g}<br>{number(1.0 / (1.0 - f))}" for _, f in ticks],

@@ -18,7 +18,7 @@ from gradflow.figures.theme import (
     subscripted,
     translucent,
 )
-from gradflow.findings import NAMES, power_of_ten
+from gradflow.findings import NAMES, number, power_of_ten
 from gradflow.memory import Memory
 from gradflow.memory_findings import bias_name
 from gradflow.summary import QUANTITIES
@@ -38,26 +38,35 @@ def memory_curves(memories: Sequence[Memory], present: Memory, quantity: str, he
     for m in memories:
         curve, t = m.curves[m.own(quantity)], np.arange(m.length + 1)
         y = np.where(np.isfinite(curve), curve, np.nan)
-        law = m.law + y[-1]
-        colour = CELL_COLOURS[m.cell]
+        law = np.maximum(m.law + y[-1], low - 2.0 * room)  # what lies under the figure need not be drawn
+        colour, is_present = CELL_COLOURS[m.cell], m is present
+        name = f"{NAMES[m.cell]} {bias_html(m)}"
         figure.add_scatter(
             x=t,
-            y=np.where(law >= low - room, law, np.nan),
-            legendgroup=f"law of {m.cell} {bias_name(m)}",
-            line={"color": translucent(colour, 0.8), "width": 1.5, "dash": "dash"},
+            y=law,
+            legendgroup=name,
+            line={
+                "color": translucent(colour, 1.0 if is_present else 0.5),
+                "width": 2 if is_present else 1.5,
+                "dash": "dash",
+            },
             mode="lines",
             hoverinfo="skip",
         )
         figure.add_scatter(
             x=t,
             y=y,
-            name=f"{NAMES[m.cell]} {bias_name(m)}",
-            line={"color": colour, "width": 5 if m is present else 2.5, "dash": MEASURED_DASHES[m.cell]},
+            name=name,
+            legendgroup=name,
+            line={"color": colour, "width": 5 if is_present else 2.5, "dash": MEASURED_DASHES[m.cell]},
+            fill="tonexty" if is_present else None,
+            fillcolor=translucent(colour, 0.16),
             mode="lines",
             customdata=[[power_of_ten(v)] for v in curve.tolist()],
             hovertemplate="%{customdata[0]}",
         )
     label_starts(figure, memories, present, quantity, gap=0.065 * (high - low))
+    label_law(figure, present, quantity, 0.2 * (high - low))
     length = memories[0].length
     figure.add_hline(y=0.0, line={"color": REFERENCE, "width": 1.5})
     figure.add_annotation(text="1", **at_line(length, 0.0))
@@ -67,7 +76,7 @@ def memory_curves(memories: Sequence[Memory], present: Memory, quantity: str, he
     figure.update_yaxes(
         title=subscripted(f"‖{QUANTITIES[quantity]}‖"), zeroline=False, **log_ticks(low - room, high + 2.0 * room)
     )
-    return styled(figure, height).update_layout(showlegend=False)
+    return styled(figure, height).update_layout(showlegend=False, margin_t=12)
 
 
 def label_starts(figure: go.Figure, memories: Sequence[Memory], present: Memory, quantity: str, gap: float) -> None:
@@ -75,7 +84,7 @@ def label_starts(figure: go.Figure, memories: Sequence[Memory], present: Memory,
     ends = [(float(m.curves[m.own(quantity)][0]), m) for m in memories]
     ends = [(y, m) for y, m in ends if np.isfinite(y)]
     for y, (_, m) in zip(spread([y for y, _ in ends], gap), ends, strict=True):
-        text = f"{'' if m.cell == 'lstm' else NAMES[m.cell] + ' '}{bias_html(m)}"
+        text = bias_html(m) if m.cell == "lstm" else NAMES[m.cell]
         figure.add_annotation(
             x=0,
             y=y,
@@ -83,6 +92,24 @@ def label_starts(figure: go.Figure, memories: Sequence[Memory], present: Memory,
             text=f"<b>{text}</b>" if m is present else text,
             showarrow=False,
             xanchor="right",
+            font={"color": CELL_COLOURS[m.cell], "size": 15},
+        )
+
+
+def label_law(figure: go.Figure, m: Memory, quantity: str, room: float) -> None:
+    """Writes into the gap above a law what it is, if there is room."""
+    curve = m.curves[m.own(quantity)]
+    law = m.law + curve[-1]
+    if np.isfinite(curve[0]) and curve[0] - law[0] > room:
+        figure.add_annotation(
+            x=0,
+            y=float(law[0]),
+            text="gates alone" if m.bias is None else f"gate alone: {number(m.law_factor)}<sup>k</sup>",
+            showarrow=False,
+            xshift=6,
+            yshift=20,
+            xanchor="left",
+            yanchor="bottom",
             font={"color": CELL_COLOURS[m.cell], "size": 15},
         )
 

@@ -1,5 +1,6 @@
 """The memory gate's bias: what the LSTM and the GRU keep of the gradient, against σ(b)^k, and what a high bias costs."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import streamlit as st
@@ -7,8 +8,7 @@ import streamlit as st
 from gradflow.experiment import Experiment, Knob
 from gradflow.figures import entry_against_bias, gate_values, kept_against_bias, memory_curves
 from gradflow.memory import Memory, entry, measure_memory, memories_frame, observe, pure_gate_law, sweep_memory
-from gradflow.memory_findings import GATES, memory_title, price, seen
-from gradflow.summary import QUANTITIES
+from gradflow.memory_findings import GATES, details, entry_title, gates_title, kept_title, memory_title, price, seen
 from gradflow.ui.cache import shared
 from gradflow.ui.chart import draw
 from gradflow.ui.controls import control
@@ -21,11 +21,11 @@ QUANTITY = Knob(
     "Total derivatives, through every path to the loss; the GRU has only ∂L/∂h_t, which is drawn with any of them.",
     choices=("dL/dc", "dL/dh", "joint"),
 )
-PRESETS = {  # name: forget-gate bias, Chrono
-    "b_f = 0": (0.0, False),
-    "b_f = 1": (1.0, False),
-    "b_f = 5": (5.0, False),
-    "Chrono": (1.0, True),
+PRESETS = {  # name: forget-gate bias, Chrono, help
+    "PyTorch: 0": (0.0, False, "PyTorch starts with b_f near 0."),
+    "Gers: 1": (1.0, False, "b_f = 1 (Gers et al. 2000; Jozefowicz et al. 2015)."),
+    "Long: 5": (5.0, False, "A memory horizon of 149 steps."),
+    "Chrono": (1.0, True, "Every unit its own horizon, from 2 to T steps (Tallec & Ollivier 2018)."),
 }
 BIASES = tuple(float(b) for b in range(-2, 9))
 SIDE_BY_SIDE, HIGH = (0.0, 1.0, 2.0, 5.0), 5.0
@@ -34,6 +34,11 @@ SEEDS = 8
 
 def choose(forget_bias: float, chrono: bool) -> None:
     st.session_state["forget_bias"], st.session_state["chrono"] = forget_bias, chrono
+
+
+def at(bias: float, memories: Iterable[Memory]) -> Memory:
+    """The network with this bias."""
+    return next(m for m in memories if m.bias == bias)
 
 
 def python_code(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> str:
@@ -51,9 +56,15 @@ def python_code(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> str:
 
 
 with own_controls():
-    with st.container(horizontal=True):
-        for name, values in PRESETS.items():
-            st.button(name, on_click=choose, args=values, key=f"memory_preset_{name}")
+    for place, (name, (bias, chrono_on, what)) in zip([*st.columns(2), *st.columns(2)], PRESETS.items(), strict=True):
+        place.button(
+            name,
+            on_click=choose,
+            args=(bias, chrono_on),
+            help=what,
+            key=f"preset_{bias:g}_{chrono_on}",
+            width="stretch",
+        )
     quantity = control("memory_quantity", "dL/dc", QUANTITY)
 
 seeds = tuple(range(setting("seed"), setting("seed") + SEEDS))
@@ -71,21 +82,25 @@ side_by_side: list[Memory] = sorted([*others, lstm], key=lambda m: float("inf") 
 finding = memory_title(lstm, quantity)
 title(finding)
 draw(memory_curves([*side_by_side, gru], lstm, quantity), key="memory_curves", alt=finding)
-st.markdown(seen(lstm, quantity))
+st.markdown(f"{seen(lstm, quantity)}\n\n:small[:gray[{details(gru, SEEDS)}]]")
 
+high_lstm, high_gru = at(HIGH, lstm_sweep), at(HIGH, gru_sweep)
 kept, entering = st.columns(2)
 with kept:
-    st.subheader("What is kept", anchor=False)
-    draw(kept_against_bias(lstm_sweep, gru_sweep, (lstm, gru), quantity), key="memory_kept", alt="…")
+    finding = kept_title(high_lstm, high_gru)
+    st.subheader(finding, anchor=False)
+    draw(kept_against_bias(lstm_sweep, gru_sweep, (lstm, gru), quantity), key="memory_kept", alt=finding)
 with entering:
-    st.subheader("What gets in", anchor=False)
-    draw(entry_against_bias(lstm_sweep, gru_sweep, (lstm, gru)), key="memory_entry", alt="…")
-high_lstm, high_gru = (next(m for m in swept if m.bias == HIGH) for swept in (lstm_sweep, gru_sweep))
-st.markdown(price(high_lstm, high_gru, chrono))
+    finding = entry_title(high_lstm, high_gru)
+    st.subheader(finding, anchor=False)
+    draw(entry_against_bias(lstm_sweep, gru_sweep, (lstm, gru)), key="memory_entry", alt=finding)
+st.markdown(price(high_lstm, high_gru, chrono, at(0.0, lstm_sweep)))
 
-st.subheader("Where the gates stand", anchor=False)
+one_bias = at(1.0, lstm_sweep) if lstm.bias is None else lstm
+finding = gates_title(one_bias, chrono)
+st.subheader(finding, anchor=False)
 with_chrono = side_by_side if lstm.bias is None else [*side_by_side, chrono]
-draw(gate_values([*with_chrono, gru], lstm), key="memory_gates", alt=GATES)
+draw(gate_values([*with_chrono, gru], lstm), key="memory_gates", alt=finding)
 st.markdown(GATES)
 
 share(
