@@ -1,5 +1,7 @@
 """The memory gate's bias: the pure-gate law, what gets in, and the whole against the general machinery."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from helpers import CELLS, KNOBS_OF, params_for, scatter, sigma
@@ -146,7 +148,7 @@ def test_the_density_is_that_of_the_gate(name):
     kept = 1 - gate if "write" in name else gate
     assert m.density.sum() == pytest.approx(1.0)
     edges = sigma(LOGIT_EDGES)
-    want = [np.mean((kept >= low) & (kept < high)) for low, high in zip(edges[:-1], edges[1:], strict=True)]
+    want = [np.mean((kept >= low) & (kept < high)) for low, high in pairwise(edges)]
     np.testing.assert_allclose(m.density, want, atol=1e-12)
     np.testing.assert_allclose(sigma(memory_logit(trace)), kept, rtol=1e-12)
     for share in (0.1, 0.5, 0.9):  # one bin of 0.2 is a factor of e^0.2
