@@ -13,8 +13,11 @@ def bias_name(m: Memory) -> str:
 
 
 def per_step(factor: float) -> str:
-    """A per-step factor to three digits: 0.874, 1.04; near 1 the third one counts."""
-    return f"{factor:.3g}" if 0.01 <= factor < 100.0 else number(factor)
+    """A per-step factor to three digits, and near 1 to two digits of what is lost: 0.874, 1.04, 0.9933, 0.999954."""
+    if not 0.01 <= factor < 100.0:
+        return number(factor)
+    change = abs(factor - 1.0)
+    return f"{factor:.{1 - math.floor(math.log10(change))}f}" if 1e-7 < change < 0.01 else f"{factor:.3g}"
 
 
 def percent(share: float) -> str:
@@ -44,21 +47,20 @@ def agrees(m: Memory, q: str) -> bool:
 def seen(m: Memory, quantity: str) -> str:
     """The sentences beside the curves over time: what one sees, why, what to try."""
     q = m.own(quantity)
-    text = "Dashed is the pure-gate law σ(b)ᵏ, what gates at rest would leave after k steps back; the line is all that arrives. "
+    law = "Dashed is the pure-gate law σ(b)ᵏ, what gates at rest would leave after k steps back; the line is all that arrives."
     if not math.isfinite(m.log10_factors[q]):
-        text += "None of it reaches the first step: ∂L/∂h_t comes back through W_hh alone, ∂L/∂c_t through the gate as well. "
+        why = "None of it reaches the first step: ∂L/∂h_t comes back through W_hh alone, ∂L/∂c_t through the gate as well."
     elif agrees(m, q):
-        text += "Here they agree: next to nothing comes back by another way than the gate. "
+        why = "Here they agree: hardly anything comes back by another way than the gate."
     elif m.log10_factors[q] * m.length > m.law[0]:
-        text += "The shaded rest came another way: through h, which feeds every gate and candidate of the next step. "
+        why = "The shaded rest came another way: through h, which feeds every gate and candidate of the next step."
     else:
-        text += (
-            "The shaded part is lost: these gates are not at rest, and a swing down costs more than one up gives back. "
+        why = (
+            "The shaded part is lost: these gates are not at rest, and a swing down costs more than one up gives back."
         )
-    return (
-        text
-        + "Try ρ = 0, which closes every way but the gate, then Chrono, which starts with nearly closed input gates."
-    )
+    if m.bias is None:
+        return f"{law} {why} Chrono starts with nearly closed input gates: try b_f = 5, which leaves them open."
+    return f"{law} {why} Try ρ = 0, which closes every way but the gate, then Chrono, whose input gates start nearly closed."
 
 
 def details(gru: Memory, seeds: int) -> str:
@@ -81,12 +83,17 @@ def entry_title(lstm: Memory, gru: Memory) -> str:
 
 def price(lstm: Memory, gru: Memory, chrono: Memory, unbiased: Memory) -> str:
     """What is lost at a high bias, which lstm and gru share; unbiased is the LSTM at b = 0."""
-    shut = "so nothing new gets in" if gru.written < 0.05 else "for its input moves the gates more than this bias does"
+    sizes = f"|c_t| is {number(lstm.size)} instead of {number(unbiased.size)} at b = 0"
+    if gru.written > 0.05 or lstm.size < 2.0 * unbiased.size:
+        return (
+            f"Here b = {gru.bias:g} costs little: the sequence is too short for it, or the input moves the gates further than it "
+            f"does. The GRU writes {percent(gru.written)} of each new candidate, the LSTM {percent(lstm.written)}, and {sizes}."
+        )
     return (
-        f"What is kept leaves no room: at b = {gru.bias:g} the GRU writes {percent(gru.written)} of each new candidate, {shut}. "
-        f"The LSTM's input gate is its own and still writes {percent(lstm.written)}, but into a full memory: |c_t| is "
-        f"{number(lstm.size)} instead of {number(unbiased.size)} at b = 0, the newest step is {percent(lstm.newest)} of it, and "
-        f"φ passes on {percent(lstm.passed)} of a change. "
+        f"What is kept leaves no room: at b = {gru.bias:g} the GRU writes {percent(gru.written)} of each new candidate, "
+        f"so nothing new gets in. "
+        f"The LSTM's input gate is its own and still writes {percent(lstm.written)}, but into a full memory: {sizes}, "
+        f"the newest step is {percent(lstm.newest)} of it, and φ passes on {percent(lstm.passed)} of a change. "
         f"Chrono, with b_i = −b_f, closes the input gate as far as it opens the other: it writes {percent(chrono.written)} and "
         f"|c_t| is {number(chrono.size)}."
     )

@@ -49,12 +49,12 @@ def ridge(m: Memory, row: int, is_present: bool) -> list[dict]:
     first, last = np.flatnonzero(m.density)[[0, -1]]
     inside = slice(max(0, first - 1), last + 2)
     x = ((LOGIT_EDGES[:-1] + LOGIT_EDGES[1:]) / 2.0)[inside]
-    colour = CELL_COLOURS[m.cell]
+    colour, top = CELL_COLOURS[m.cell], m.density[1:-1].max() or 1.0  # the outermost bins hold all that lies beyond
     return [
         {"x": x, "y": np.full(len(x), float(row)), "mode": "lines", "line": {"width": 0}},
         {
             "x": x,
-            "y": row + FULL * m.density[inside] / m.density.max(),
+            "y": row + FULL * np.minimum(m.density[inside] / top, 1.0),
             "name": f"{NAMES[m.cell]} {bias_html(m)}",
             "mode": "lines",
             "fill": "tonexty",

@@ -116,7 +116,7 @@ def names(by_curve: Sequence[tuple[Memory, Array]], present: Memory, gap: float)
 def name_of_law(m: Memory, curve: Array, room: float) -> list[dict]:
     """What a law is, in the gap above it, if there is one."""
     start = float(m.law[0] + curve[-1])
-    if not curve[0] - start > room:
+    if not np.isfinite(curve[0]) or curve[0] - start < room:
         return []
     text = "gates alone" if m.bias is None else f"gate alone: {number(m.law_factor)}<sup>k</sup>"
     return [

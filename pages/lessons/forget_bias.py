@@ -62,7 +62,7 @@ with own_controls():
             on_click=choose,
             args=(bias, chrono_on),
             help=what,
-            key=f"preset_{bias:g}_{chrono_on}",
+            key=f"memory_preset_{name}",
             width="stretch",
         )
     quantity = control("memory_quantity", "dL/dc", QUANTITY)
