@@ -13,9 +13,9 @@ from gradflow.experiment import Experiment, Run, build, run
 from gradflow.flow import Flow, Trace
 from gradflow.gradient_check import Check, check_gradients
 from gradflow.measures import half_life, log10_factor, verdict
-from gradflow.memory import measure_memory, Memory, sweep_memory
-from gradflow.one_unit import Cycle, fixed_points, FixedPoint, one_unit, OneUnit, two_cycle
-from gradflow.operating_points import operating_points, OperatingPoint
+from gradflow.memory import Memory, measure_memory, sweep_memory
+from gradflow.one_unit import Cycle, FixedPoint, OneUnit, fixed_points, one_unit, two_cycle
+from gradflow.operating_points import OperatingPoint, operating_points
 from gradflow.radii import RadiusStudy, study_radii
 from gradflow.spectrum import (
     MeanField,
@@ -47,10 +47,10 @@ __all__ = [
     "Flow",
     "ForwardOverflow",
     "MeanField",
-    "RadiusStudy",
+    "Memory",
     "OneUnit",
     "OperatingPoint",
-    "Memory",
+    "RadiusStudy",
     "Run",
     "Summary",
     "Sweep",
@@ -71,17 +71,17 @@ __all__ = [
     "log10_pascanu_bound",
     "lyapunov_exponents",
     "mean_field",
+    "measure_memory",
     "one_unit",
     "operating_points",
-    "measure_memory",
     "run",
     "singular_values",
     "spectral_radius",
     "study_radii",
     "summarise",
     "sweep",
-    "two_cycle",
     "sweep_memory",
+    "two_cycle",
     "verdict",
 ]
 

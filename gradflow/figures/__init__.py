@@ -9,25 +9,19 @@ from gradflow.figures.one_unit import unit_map, unit_time
 from gradflow.figures.radius_board import radius_board
 from gradflow.figures.theme import CONFIG
 from gradflow.figures.unit_maps import unit_maps
+
 __all__ = [
     "CONFIG",
     "activation_curves",
     "activation_panels",
     "direct_curves",
-    "flow_curves",
-    "unit_map",
-    "unit_maps",
-    "unit_time",
-]
-
-__all__ = [
-    "CONFIG",
     "entry_against_bias",
     "flow_curves",
     "gate_values",
     "kept_against_bias",
     "memory_curves",
+    "radius_board",
+    "unit_map",
     "unit_maps",
+    "unit_time",
 ]
-
-__all__ = ["CONFIG", "direct_curves", "flow_curves", "radius_board", "unit_maps"]

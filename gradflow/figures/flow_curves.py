@@ -59,9 +59,9 @@ def direct_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Fig
     """
     drawn = [s for s in summaries.values() if s.middle.size]
     low, high = y_range(drawn)
-    zero = low - 0.1 * (high - low)
+    zero, faint = low - 0.1 * (high - low), {"opacity": 0.45, "showlegend": False}
     traces = [
-        *({**line(s, CELL_LOOKS[s.cell]), "name": f"{NAMES[s.cell]}, total", "opacity": 0.45, "showlegend": False} for s in drawn),
+        *({**line(s, CELL_LOOKS[s.cell]), "name": f"{NAMES[s.cell]}, total", **faint} for s in drawn),
         *(direct_line(s, rank) for rank, s in enumerate(drawn)),
         *(zeros(s, zero) for s in drawn[:1]),
     ]

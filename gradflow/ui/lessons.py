@@ -42,11 +42,15 @@ LESSONS = (
         "spectral-radius",
         controls=("spectral_radius", "activation", "length", "input_scale", "hidden", "seed"),
         more=("text", "input"),
+    ),
+    Lesson(
         "pages/lessons/activations.py",
         "Activations",
         "activations",
         controls=("spectral_radius", "input_scale"),
         more=("length", "input", "text", "sequence_type", "loss", "reduction", "init", "rescale", "hidden", "seed"),
+    ),
+    Lesson(
         "pages/lessons/forget_bias.py",
         "Forget-gate bias",
         "forget-gate-bias",
