@@ -1,6 +1,6 @@
 """Gradient clipping by PyTorch's formulas. It acts on ∂L/∂θ and never changes ∂L/∂h_t."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -85,3 +85,12 @@ def compared(before: Gradients, after: Gradients) -> Clipped:
         with np.errstate(under="ignore"):
             cosine = sum(float(np.vdot(before[name] / norm_before, after[name] / norm_after)) for name in before)
     return Clipped(after, norm_before, norm_after, changed, min(cosine, 1.0))
+
+
+# kind of clipping → gradients and threshold in, clipped gradients out
+CLIPPERS: dict[str, Callable[[Mapping[str, ArrayLike], float], Clipped]] = {
+    "none": lambda grads, threshold: clip_by_norm(grads, np.inf),
+    "norm": clip_by_norm,
+    "value": clip_by_value,
+}
+CLIPPED = {"none": "not clipped", "norm": "clipped by norm", "value": "clipped by value"}

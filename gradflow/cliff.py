@@ -1,0 +1,206 @@
+"""The cliff of Pascanu et al. 2013 (eq. 8, Figs 3 and 6): the error surface of one unit, and gradient descent on it.
+
+x_t = w σ(x_{t−1}) + b from x_0 = 0.5, read after 50 steps: E = (σ(x_50) − 0.7)².
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from gradflow.activations import Array, sigmoid_parts
+from gradflow.checks import check_number
+from gradflow.clipping import CLIPPERS, clip_by_norm, clip_by_value
+from gradflow.experiment import Knob
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+START, STEPS, TARGET = 0.5, 50, 0.7
+WINDOW = {"w": (4.0, 7.0), "b": (-4.5, -1.5)}  # where descents may start
+CLOSE = {"w": (4.0, 6.0), "b": (-3.5, -1.5)}  # its part around the low end of the cliff
+
+KNOBS = {
+    "threshold": Knob(
+        "Clipping threshold",
+        "By norm: the longest gradient that is left as it is. By value: the largest entry.",
+        symbol="c",
+        low=0.05,
+        high=5.0,
+        step=0.05,
+    ),
+    "rate": Knob(
+        "Learning rate",
+        "How far one step of gradient descent goes, as a multiple of the gradient.",
+        symbol="η",
+        low=0.05,
+        high=1.0,
+        step=0.05,
+    ),
+    "start_w": Knob("Start w", "The weight at which the descents start.", low=4.0, high=7.0, step=0.05),
+    "start_b": Knob("Start b", "The bias at which the descents start.", low=-4.5, high=-1.5, step=0.05),
+}
+
+
+@np.errstate(over="ignore", under="ignore", invalid="ignore")
+def cliff(w: ArrayLike, b: ArrayLike) -> tuple[Array, Array, Array]:
+    """E, dE/dw and dE/db at the points (w, b), elementwise, by one loop forward and one back.
+
+    Arrays of any shape that broadcast; complex points give a complex E, for complex steps.
+    """
+    w, b = np.broadcast_arrays(w, b)
+    h, _, slope = sigmoid_parts(np.full(w.shape, START))
+    trace = []
+    for _ in range(STEPS):
+        before = h
+        h, _, slope = sigmoid_parts(w * before + b)
+        trace.append((before, slope))
+    dh = 2.0 * (h - TARGET)
+    dw = db = np.zeros(w.shape)
+    for before, slope in reversed(trace):
+        dx = slope * dh
+        dw = dw + dx * before
+        db = db + dx
+        dh = w * dx
+    return (h - TARGET) ** 2, dw, db
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Surface:
+    """log10 E over a grid: w (N,), b (N,), log10_error (N, N), one row for each b."""
+
+    w: Array
+    b: Array
+    log10_error: Array
+
+
+def surface(view: dict[str, tuple[float, float]], points: int = 121) -> Surface:
+    """The error surface in a view, such as WINDOW."""
+    w, b = (np.linspace(*view[axis], points) for axis in "wb")
+    error, _, _ = cliff(w, b[:, None])
+    return Surface(w, b, np.log10(error))
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Descent:
+    """Gradient descent with one kind of clipping: w, b, error and norm (‖∇E‖ before clipping), all (K + 1,).
+
+    gradient and applied, (K + 1, 2), are ∇E = (∂E/∂w, ∂E/∂b) before and after clipping; the last point's is not used.
+    """
+
+    w: Array
+    b: Array
+    error: Array
+    gradient: Array
+    applied: Array
+
+    @cached_property
+    def norm(self) -> Array:
+        return np.hypot(*self.gradient.T)
+
+    @cached_property
+    def clipped(self) -> Array:
+        """Whether clipping changed the gradient of a step, (K,)."""
+        return (self.gradient != self.applied).any(1)[:-1]
+
+    @cached_property
+    def step_lengths(self) -> Array:
+        """How far each step goes in the (w, b) plane, (K,)."""
+        return np.hypot(np.diff(self.w), np.diff(self.b))
+
+    @cached_property
+    def view(self) -> dict[str, tuple[float, float]]:
+        """What is looked at, (lowest, highest) of w and of b: the closer view where the descent starts in it."""
+        close = CLOSE["w"][0] <= self.w[0] <= CLOSE["w"][1] and CLOSE["b"][0] <= self.b[0] <= CLOSE["b"][1]
+        return CLOSE if close else WINDOW
+
+    @cached_property
+    def leaves(self) -> int | None:
+        """The first step that ends outside the view, counted from 1, or None."""
+        inside = [(self.view[axis][0] <= x) & (x <= self.view[axis][1]) for axis, x in (("w", self.w), ("b", self.b))]
+        outside = np.flatnonzero(~(inside[0] & inside[1]))
+        return int(outside[0]) if outside.size else None
+
+    @cached_property
+    def exit(self) -> tuple[float, float] | None:
+        """Where the path first crosses the view's edge, (w, b), or None."""
+        if self.leaves is None:
+            return None
+        share = 1.0
+        for axis, x in (("w", self.w), ("b", self.b)):
+            before, after = x[self.leaves - 1 : self.leaves + 1]
+            edge = float(np.clip(after, *self.view[axis]))
+            share = min(share, (edge - before) / (after - before) if edge != after else 1.0)
+        w, b = (float(x[self.leaves - 1] + share * (x[self.leaves] - x[self.leaves - 1])) for x in (self.w, self.b))
+        return w, b
+
+
+def descents(start_w: float, start_b: float, rate: float, threshold: float, steps: int = 60) -> dict[str, Descent]:
+    """Gradient descent on the cliff from one start, by kind of clipping: "none", "norm" and "value".
+
+    θ ← θ − rate · clip(∇E(θ)), `steps` times. Raises ValueError on a value outside its range in KNOBS.
+    """
+    for name, value in (("threshold", threshold), ("rate", rate), ("start_w", start_w), ("start_b", start_b)):
+        check_number(name, value, KNOBS[name].low, KNOBS[name].high)
+    check_number("steps", steps, 1, 10_000, integer=True)
+    at = np.tile([start_w, start_b], (len(CLIPPERS), 1))
+    points, errors, gradients, used = [], [], [], []
+    for _ in range(steps + 1):
+        error, dw, db = cliff(*at.T)
+        gradient = np.stack([dw, db], axis=1)
+        applied = np.stack(
+            [clip({"w, b": g}, threshold).grads["w, b"] for clip, g in zip(CLIPPERS.values(), gradient, strict=True)]
+        )
+        for kept, now in zip((points, errors, gradients, used), (at, error, gradient, applied), strict=True):
+            kept.append(now)
+        with np.errstate(under="ignore"):
+            at = at - rate * applied
+    return {
+        kind: Descent(*np.array(points)[:, k].T, np.array(errors)[:, k], np.array(gradients)[:, k], np.array(used)[:, k])
+        for k, kind in enumerate(CLIPPERS)
+    }
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Steepest:
+    """The longest gradient (2,) that a descent meets, at `step`, and what clipping makes of it; angles in degrees."""
+
+    step: int
+    threshold: float
+    gradient: Array
+    by_norm: Array
+    by_value: Array
+    turned_by_norm: float
+    turned_by_value: float
+
+
+def steepest(descent: Descent, threshold: float) -> Steepest:
+    """The longest gradient of a descent, clipped by norm and by value."""
+    step = int(descent.norm.argmax())
+    gradient = descent.gradient[step]
+    clipped = [clip({"w, b": gradient}, threshold) for clip in (clip_by_norm, clip_by_value)]
+    angles = [float(np.degrees(np.arccos(c.cosine))) for c in clipped]
+    return Steepest(step, threshold, gradient, *(c.grads["w, b"] for c in clipped), *angles)
+
+
+def descents_frame(by_kind: dict[str, Descent]) -> "pd.DataFrame":
+    """One row per (kind of clipping, step): w, b, the error, and the gradient's norm before and after clipping."""
+    import pandas as pd
+
+    frames = [
+        pd.DataFrame(
+            {
+                "clipping": kind,
+                "step": np.arange(len(d.w)),
+                "w": d.w,
+                "b": d.b,
+                "error": d.error,
+                "norm_before": d.norm,
+                "norm_after": np.hypot(*d.applied.T),
+            }
+        )
+        for kind, d in by_kind.items()
+    ]
+    return pd.concat(frames, ignore_index=True)
