@@ -8,6 +8,8 @@ flow.log10_norm, flow.grads, flow.to_frame()
 import numpy as np
 
 from gradflow.cells import CELLS, GRU, LSTM, RNN, Cell
+from gradflow.cliff import Descent, Steepest, Surface, descents, steepest, surface
+from gradflow.clipped_run import ClippedRun, clipped_run
 from gradflow.clipping import Clipped, clip_by_norm, clip_by_value
 from gradflow.experiment import Experiment, Run, build, run
 from gradflow.flow import Flow, Trace
@@ -28,6 +30,7 @@ from gradflow.spectrum import (
 )
 from gradflow.summary import Summary, summarise
 from gradflow.sweeps import Sweep, compare, sweep
+from gradflow.training import Learning, Training, race, train
 from gradflow.unroll import ForwardOverflow, backward, forward
 from gradflow.weights import from_torch, spectral_radius
 
@@ -42,25 +45,33 @@ __all__ = [
     "Check",
     "Clipped",
     "Cycle",
+    "ClippedRun",
+    "Descent",
     "Experiment",
     "FixedPoint",
     "Flow",
     "ForwardOverflow",
+    "Learning",
     "MeanField",
     "Memory",
     "OneUnit",
     "OperatingPoint",
     "RadiusStudy",
     "Run",
+    "Steepest",
     "Summary",
+    "Surface",
     "Sweep",
     "Trace",
+    "Training",
     "backward",
     "build",
     "check_gradients",
     "clip_by_norm",
     "clip_by_value",
+    "clipped_run",
     "compare",
+    "descents",
     "eigenvalues",
     "fixed_points",
     "forward",
@@ -78,10 +89,14 @@ __all__ = [
     "singular_values",
     "spectral_radius",
     "study_radii",
+    "race",
+    "steepest",
     "summarise",
+    "surface",
     "sweep",
     "sweep_memory",
     "two_cycle",
+    "train",
     "verdict",
 ]
 

@@ -158,7 +158,9 @@ def descents(start_w: float, start_b: float, rate: float, threshold: float, step
         with np.errstate(under="ignore"):
             at = at - rate * applied
     return {
-        kind: Descent(*np.array(points)[:, k].T, np.array(errors)[:, k], np.array(gradients)[:, k], np.array(used)[:, k])
+        kind: Descent(
+            *np.array(points)[:, k].T, np.array(errors)[:, k], np.array(gradients)[:, k], np.array(used)[:, k]
+        )
         for k, kind in enumerate(CLIPPERS)
     }
 

@@ -2,14 +2,17 @@
 
 from gradflow.figures.activations import activation_curves, activation_panels
 from gradflow.figures.bias_sweeps import entry_against_bias, kept_against_bias
+from gradflow.figures.cliff_paths import cliff_paths
+from gradflow.figures.clipped_runs import clipped_runs
+from gradflow.figures.clipped_vector import clipped_vector
 from gradflow.figures.flow_curves import direct_curves, flow_curves
 from gradflow.figures.gate_values import gate_values
 from gradflow.figures.memory_curves import memory_curves
 from gradflow.figures.one_unit import unit_map, unit_time
+from gradflow.figures.race_curves import race_curves
 from gradflow.figures.radius_board import radius_board
 from gradflow.figures.theme import CONFIG
 from gradflow.figures.unit_maps import unit_maps
-
 __all__ = [
     "CONFIG",
     "activation_curves",
@@ -25,3 +28,5 @@ __all__ = [
     "unit_maps",
     "unit_time",
 ]
+
+__all__ = ["CONFIG", "cliff_paths", "clipped_runs", "clipped_vector", "flow_curves", "race_curves", "unit_maps"]

@@ -39,7 +39,10 @@ def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 
     figure.update_yaxes(title="bias b", range=view["b"], zeroline=False, showgrid=False)
     styled(figure, height)
     figure.update_layout(
-        hovermode="closest", margin={"l": 64, "r": 8, "t": 32, "b": 116}, updatemenus=[buttons()], sliders=[slider(steps)]
+        hovermode="closest",
+        margin={"l": 64, "r": 8, "t": 32, "b": 116},
+        updatemenus=[buttons()],
+        sliders=[slider(steps)],
     )
     return figure
 
@@ -124,7 +127,11 @@ def buttons() -> dict[str, Any]:
         "showactive": False,
         "buttons": [
             {"label": "▶", "method": "animate", "args": [None, {**AT_ONCE, "frame": FRAME, "fromcurrent": True}]},
-            {"label": "❚❚", "method": "animate", "args": [[None], {**AT_ONCE, "frame": {"duration": 0, "redraw": False}}]},
+            {
+                "label": "❚❚",
+                "method": "animate",
+                "args": [[None], {**AT_ONCE, "frame": {"duration": 0, "redraw": False}}],
+            },
         ],
     }
 

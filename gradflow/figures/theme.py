@@ -15,6 +15,7 @@ CELL_DASHES = dict(zip(CELLS, ("solid", "dash", "dot", "dashdot", "longdash"), s
 ACTIVATION_COLOURS = {"tanh": "#B5407F", "sigmoid": "#8C8C1A", "relu": "#1595AB"}
 ACTIVATION_DASHES = {"tanh": "solid", "sigmoid": "dash", "relu": "dot"}
 EXPLODING, VANISHING = "#E69F00", "#5E3C99"  # warm and cool, neither of them a cell's colour
+VANISHING_LINE = "#9A7BD0"  # VANISHING as a line: readable on white and on black
 CLIPPING_COLOURS = {"none": EXPLODING, "norm": "#56B4E9", "value": "#CC79A7"}
 CLIPPING_DASHES = {"none": "solid", "norm": "solid", "value": "6px,2px"}
 REFERENCE = "#808080"  # readable on white and on black

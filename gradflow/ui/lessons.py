@@ -68,4 +68,5 @@ LESSONS = (
             "gru_update",
         ),
     ),
+    Lesson("pages/lessons/clipping.py", "Clipping", "clipping", controls=("seed",), more=()),
 )

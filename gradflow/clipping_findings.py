@@ -1,0 +1,112 @@
+"""What the lesson on clipping says, computed from its numbers."""
+
+import math
+from collections.abc import Mapping
+
+from gradflow.cliff import Descent, Steepest
+from gradflow.clipped_run import ClippedRun
+from gradflow.findings import NAMES, number, power_of_ten
+from gradflow.training import BASELINE, Learning, Training
+
+NO_DIFFERENCE = 0.05  # losses that differ by less than this share of the baseline count as equal
+
+
+def cliff_title(by_kind: Mapping[str, Descent], threshold: float) -> str:
+    """Where the descents end: the unclipped one, then the one clipped by norm."""
+    none, norm = by_kind["none"], by_kind["norm"]
+    if not norm.clipped.any():
+        return (
+            f"No gradient on this path is longer than {threshold:g}: clipping changes nothing, "
+            f"the error ends at {number(none.error[-1])}"
+        )
+    clipped = f"clipped by norm at {threshold:g}, the error ends at {number(norm.error[-1])}"
+    if none.leaves is None:
+        return f"Unclipped, the error ends at {number(none.error[-1])}; {clipped}"
+    return (
+        f"Unclipped, a gradient of length {number(none.norm[none.leaves - 1])} throws (w, b) {landing(none)}; {clipped}"
+    )
+
+
+def landing(descent: Descent) -> str:
+    """Where a descent lands with the step that leaves the view."""
+    return f"to ({number(descent.w[descent.leaves])}, {number(descent.b[descent.leaves])})"
+
+
+def cliff_words(by_kind: Mapping[str, Descent], threshold: float, rate: float) -> str:
+    """What one sees, why, and what to try."""
+    none = by_kind["none"]
+    stays = f"a clipped step is at most η·c = {number(rate * threshold)} long"
+    if none.leaves is not None:
+        stays += f"; the unclipped descent ends where the gradient is {length(none.norm[-1])}"
+    return (
+        "Along the dark edge a slightly smaller b tips the unit, after 50 steps, from its high state into its low one: "
+        f"the error is a cliff there. The gradient on the cliff is true but holds only nearby: {stays}. "
+        "Press ▶, then raise the threshold or the learning rate until clipping no longer saves the descent."
+    )
+
+
+def length(norm: float) -> str:
+    return power_of_ten(math.log10(norm)) if norm > 0.0 else "exactly 0"
+
+
+def steepest_title(s: Steepest) -> str:
+    """What each kind of clipping does to the direction."""
+    if not (s.by_value != s.gradient).any():
+        return f"No entry is larger than {s.threshold:g}: by value keeps this gradient as it is"
+    return f"By norm keeps the direction, by value turns it by {s.turned_by_value:.1f}°"
+
+
+def steepest_words(s: Steepest) -> str:
+    return (
+        f"The longest gradient on the path clipped by norm, at step {s.step + 1}. "
+        "By norm scales both entries alike, onto the circle; by value cuts each on its own, into the square."
+    )
+
+
+def race_title(runs: Mapping[str, Learning]) -> str:
+    """Where the two losses end, against the baseline."""
+    none, norm = runs["none"], runs["norm"]
+    if none.ended or norm.ended:
+        broken = [f"{what}: {run.ended}" for what, run in (("Unclipped", none), ("Clipped", norm)) if run.ended]
+        whole = "" if norm.ended else f"; clipped, the loss ends at {number(norm.final_loss)}"
+        return f"{'; '.join(broken)}{whole}"
+    ends = f"{number(none.final_loss)} without it, {number(norm.final_loss)} with it"
+    if abs(none.final_loss - norm.final_loss) < NO_DIFFERENCE * BASELINE:
+        return f"Here clipping makes no difference to the loss: {ends}, {number(BASELINE)} by always answering 1"
+    if none.final_loss < norm.final_loss:
+        return f"Here clipping does harm: the loss ends at {ends}"
+    return f"Clipping lets it learn: the loss ends at {ends}; always answering 1 gives {number(BASELINE)}"
+
+
+def race_words(setup: Training, runs: Mapping[str, Learning]) -> str:
+    """What was trained, what clipping did, what to try."""
+    none, norm = runs["none"], runs["norm"]
+    seen = (
+        f"A vanilla RNN ({NAMES.get(setup.activation, setup.activation)}, ρ = {setup.spectral_radius:g}) adds the two marked "
+        f"numbers of {setup.length}: one start, one stream of data, learning rate {setup.rate:g}, seed {setup.seed}. "
+    )
+    if not len(norm.step) or not len(none.step):
+        return f"{seen}The first step already leaves float64's range."
+    return (
+        f"{seen}Clipping changed {norm.share_clipped:.0%} of the steps; the longest gradient was "
+        f"{number(float(none.norm_before.max()))} without it, {number(float(norm.norm_before.max()))} before and "
+        f"{number(float(norm.norm_after.max()))} after it. Try other seeds, and a radius of 0.8: nothing explodes, "
+        "and clipping has little to mend."
+    )
+
+
+def clipped_title() -> str:
+    """The lesson's last sentence."""
+    return "Clipping changes ∂L/∂θ, not ∂L/∂h_t: it cures exploding, not vanishing"
+
+
+def clipped_words(exploding: ClippedRun, vanishing: ClippedRun) -> str:
+    """What the picture shows of that, and why."""
+    arrives = power_of_ten(float(vanishing.log10_norm[0] - vanishing.log10_norm[-1]))
+    return (
+        f"Each curve is drawn twice, before clipping (wide) and after (thin): one line. "
+        f"The exploding network's step shrinks from {number(exploding.norm_before)} to {number(exploding.norm_after)}; the "
+        f"vanishing one's goes from {number(vanishing.norm_before)} to {number(vanishing.norm_after)}, and still only "
+        f"{arrives} of the last step's gradient reaches the first, because one factor on ∂L/∂θ cannot restore what the "
+        "backward pass has lost."
+    )
