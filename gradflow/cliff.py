@@ -5,6 +5,7 @@ x_t = w σ(x_{t−1}) + b from x_0 = 0.5, read after 50 steps: E = (σ(x_50) −
 
 from dataclasses import dataclass
 from functools import cached_property
+from math import acos, degrees
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import ArrayLike
 
 from gradflow.activations import Array, sigmoid_parts
 from gradflow.checks import check_number
-from gradflow.clipping import CLIPPERS, clip_by_norm, clip_by_value
+from gradflow.clipping import CLIPPERS
 from gradflow.experiment import Knob
 
 if TYPE_CHECKING:
@@ -146,23 +147,24 @@ def descents(start_w: float, start_b: float, rate: float, threshold: float, step
         check_number(name, value, KNOBS[name].low, KNOBS[name].high)
     check_number("steps", steps, 1, 10_000, integer=True)
     at = np.tile([start_w, start_b], (len(CLIPPERS), 1))
-    points, errors, gradients, used = [], [], [], []
+    seen = []
     for _ in range(steps + 1):
         error, dw, db = cliff(*at.T)
         gradient = np.stack([dw, db], axis=1)
-        applied = np.stack(
-            [clip({"w, b": g}, threshold).grads["w, b"] for clip, g in zip(CLIPPERS.values(), gradient, strict=True)]
-        )
-        for kept, now in zip((points, errors, gradients, used), (at, error, gradient, applied), strict=True):
-            kept.append(now)
+        applied = np.stack([clipped(kind, g, threshold) for kind, g in zip(CLIPPERS, gradient, strict=True)])
+        seen.append((at, error[:, None], gradient, applied))
         with np.errstate(under="ignore"):
             at = at - rate * applied
+    points, errors, gradients, used = (np.stack(each, axis=1) for each in zip(*seen, strict=True))
     return {
-        kind: Descent(
-            *np.array(points)[:, k].T, np.array(errors)[:, k], np.array(gradients)[:, k], np.array(used)[:, k]
-        )
+        kind: Descent(points[k, :, 0], points[k, :, 1], errors[k, :, 0], gradients[k], used[k])
         for k, kind in enumerate(CLIPPERS)
     }
+
+
+def clipped(kind: str, gradient: Array, threshold: float) -> Array:
+    """One gradient (2,) after one kind of clipping."""
+    return CLIPPERS[kind]({"w, b": gradient}, threshold).grads["w, b"]
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -182,9 +184,16 @@ def steepest(descent: Descent, threshold: float) -> Steepest:
     """The longest gradient of a descent, clipped by norm and by value."""
     step = int(descent.norm.argmax())
     gradient = descent.gradient[step]
-    clipped = [clip({"w, b": gradient}, threshold) for clip in (clip_by_norm, clip_by_value)]
-    angles = [float(np.degrees(np.arccos(c.cosine))) for c in clipped]
-    return Steepest(step, threshold, gradient, *(c.grads["w, b"] for c in clipped), *angles)
+    by_norm, by_value = (CLIPPERS[kind]({"w, b": gradient}, threshold) for kind in ("norm", "value"))
+    return Steepest(
+        step=step,
+        threshold=threshold,
+        gradient=gradient,
+        by_norm=by_norm.grads["w, b"],
+        by_value=by_value.grads["w, b"],
+        turned_by_norm=degrees(acos(by_norm.cosine)),
+        turned_by_value=degrees(acos(by_value.cosine)),
+    )
 
 
 def descents_frame(by_kind: dict[str, Descent]) -> "pd.DataFrame":

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from gradflow.cliff import Descent, Steepest
 from gradflow.clipped_run import ClippedRun
-from gradflow.findings import NAMES, number, power_of_ten
+from gradflow.findings import number, power_of_ten
 from gradflow.training import BASELINE, Learning, Training
 
 NO_DIFFERENCE = 0.05  # losses that differ by less than this share of the baseline count as equal
@@ -29,6 +29,7 @@ def cliff_title(by_kind: Mapping[str, Descent], threshold: float) -> str:
 
 def landing(descent: Descent) -> str:
     """Where a descent lands with the step that leaves the view."""
+    assert descent.leaves is not None
     return f"to ({number(descent.w[descent.leaves])}, {number(descent.b[descent.leaves])})"
 
 
@@ -82,16 +83,17 @@ def race_words(setup: Training, runs: Mapping[str, Learning]) -> str:
     """What was trained, what clipping did, what to try."""
     none, norm = runs["none"], runs["norm"]
     seen = (
-        f"A vanilla RNN ({NAMES.get(setup.activation, setup.activation)}, ρ = {setup.spectral_radius:g}) adds the two marked "
+        f"A vanilla RNN ({setup.activation.replace('relu', 'ReLU')}, ρ = {setup.spectral_radius:g}) adds the two marked "
         f"numbers of {setup.length}: one start, one stream of data, learning rate {setup.rate:g}, seed {setup.seed}. "
     )
     if not len(norm.step) or not len(none.step):
         return f"{seen}The first step already leaves float64's range."
+    longest = int(none.norm_before.argmax())
+    pace = ": at this threshold clipping sets the pace" if norm.share_clipped > 0.5 else ""
     return (
-        f"{seen}Clipping changed {norm.share_clipped:.0%} of the steps; the longest gradient was "
-        f"{number(float(none.norm_before.max()))} without it, {number(float(norm.norm_before.max()))} before and "
-        f"{number(float(norm.norm_after.max()))} after it. Try other seeds, and a radius of 0.8: nothing explodes, "
-        "and clipping has little to mend."
+        f"{seen}Without clipping the longest gradient was {number(none.norm_before[longest])}, around step "
+        f"{none.step[longest]:.0f}; with it {number(norm.norm_before.max())}, and {norm.share_clipped:.0%} of the steps were "
+        f"cut to {setup.threshold:g}{pace}. Try other seeds, and a radius of 0.8, where no gradient explodes."
     )
 
 

@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from importlib import resources
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -68,7 +68,7 @@ class Learning:
     norm_before: Array
     norm_after: Array
     clipped: Array
-    ended: str = ""
+    ended: str = field(default="", kw_only=True)
 
     @property
     def final_loss(self) -> float:
@@ -149,7 +149,7 @@ def train(setup: Training, clipping: str) -> Iterator[Learning]:
         if seen:
             loss, before, after, count = np.array(seen).T
             blocks.append((first + len(seen), loss.mean(), before.max(), after.max(), count.sum()))
-        yield Learning(*np.array(blocks).reshape(-1, 5).T, ended)
+        yield Learning(*np.array(blocks).reshape(-1, 5).T, ended=ended)
         if ended:
             return
 

@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 
 from gradflow.cliff import Descent, Surface
 from gradflow.clipping import CLIPPED
-from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, log_ticks, styled
+from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, log_ticks, styled
 from gradflow.findings import number
 
 EDGE = "#FFFFFF"  # around the points, so that they are seen on every colour of the surface
@@ -40,6 +40,7 @@ def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 
     styled(figure, height)
     figure.update_layout(
         hovermode="closest",
+        legend_font_size=15,
         margin={"l": 64, "r": 8, "t": 32, "b": 116},
         updatemenus=[buttons()],
         sliders=[slider(steps)],
@@ -101,7 +102,7 @@ def gone(kind: str, descent: Descent) -> dict[str, Any]:
     return {
         "x": w,
         "y": b,
-        "text": f"step {landed}: thrown to w = {number(descent.w[landed])}, b = {number(descent.b[landed])}",
+        "text": f"step {landed} → ({number(descent.w[landed])}, {number(descent.b[landed])})",
         "showarrow": False,
         "xanchor": "left" if w < sum(view["w"]) / 2 else "right",
         "yanchor": "bottom" if b < sum(view["b"]) / 2 else "top",
@@ -141,11 +142,11 @@ def slider(steps: int) -> dict[str, Any]:
     still = {**AT_ONCE, "frame": {"duration": 0, "redraw": False}}
     return {
         "active": steps,
-        "x": 0.17,
-        "len": 0.83,
+        "x": 0.24,
+        "len": 0.76,
         "y": 0.0,
         "pad": {"t": 44},
-        "currentvalue": {"prefix": "step ", "xanchor": "right", "font": {"size": 15}},
+        "currentvalue": {"prefix": "step ", "xanchor": "right", "font": {"size": 15, "color": REFERENCE}},
         "ticklen": 0,
         "minorticklen": 0,
         "font": {"size": 1, "color": "rgba(0,0,0,0)"},

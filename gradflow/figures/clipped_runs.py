@@ -40,8 +40,9 @@ def clipped_runs(exploding: ClippedRun, vanishing: ClippedRun, threshold: float,
             x=np.log10([run.norm_before, run.norm_after]),
             y=[name, name],
             mode="lines+markers+text",
-            text=[number(run.norm_before), number(run.norm_after)],
-            textposition="top center",
+            text=[f"  {number(run.norm_before)}", ""],
+            textposition="middle right",
+            textfont_size=15,
             line={"color": colour, "width": 2.5},
             marker={"color": [translucent(colour, 0.35), colour], "size": 14},
             cliponaxis=False,
@@ -60,7 +61,8 @@ def clipped_runs(exploding: ClippedRun, vanishing: ClippedRun, threshold: float,
     figure.add_vline(
         x=float(np.log10(threshold)), row=2, col=1, line={"color": REFERENCE, "dash": "dash", "width": 1.5}
     )
-    figure.update_xaxes(title="‖∂L/∂θ‖ before → after", zeroline=False, row=2, **log_ticks(low - 0.5, high + 0.5, 8))
-    figure.update_yaxes(range=[1.6, -0.9], showgrid=False, row=2)
+    figure.update_xaxes(title="‖∂L/∂θ‖ before → after", zeroline=False, row=2, **log_ticks(low - 0.5, high + 1.5, 8))
+    figure.update_yaxes(range=[1.6, -0.6], showgrid=False, row=2)
     styled(figure, height)
-    return figure.update_layout(hovermode="closest", margin={"l": 96, "r": 16, "t": 32, "b": 48})
+    figure.update_yaxes(title_standoff=24, row=1)
+    return figure.update_layout(hovermode="closest", legend_font_size=15, margin={"l": 96, "r": 16, "t": 32, "b": 48})

@@ -38,4 +38,4 @@ def clipped_vector(s: Steepest, height: int = 330) -> go.Figure:
     figure.update_xaxes(title="∂E/∂w", constrain="domain", **axis)
     figure.update_yaxes(title="∂E/∂b", scaleanchor="x", **axis)
     styled(figure, height)
-    return figure.update_layout(hovermode="closest", margin={"l": 64, "r": 8, "t": 84, "b": 44})
+    return figure.update_layout(hovermode="closest", legend_font_size=15, margin={"l": 64, "r": 8, "t": 84, "b": 44})

@@ -1,6 +1,7 @@
 """Two training runs side by side: the loss, and the gradient's length before and after clipping."""
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
@@ -25,24 +26,24 @@ def race_curves(setup: Training, runs: Mapping[str, Learning], height: int = 470
     lowest = -1.0
     for kind, run in runs.items():
         colour = CLIPPING_COLOURS[kind]
-        style = {"legendgroup": kind, "line": {"color": colour, "width": 3}, "hovertemplate": "%{y:.3f}"}
-        figure.add_scatter(x=run.step, y=run.loss, name=CLIPPED[kind], row=1, col=1, **style)
-        before = np.log10(run.norm_before)
-        lowest = min(lowest, *np.floor(before)) if len(before) else lowest
-        clips = kind != "none"
         figure.add_scatter(
-            name=f"{CLIPPED[kind]}: before" if clips else CLIPPED[kind],
-            showlegend=clips,
-            **norms(
-                run.step, before, {"color": colour, "width": 1.5 if clips else 3, "dash": "dot" if clips else None}
-            ),
+            x=run.step,
+            y=run.loss,
+            name=CLIPPED[kind],
+            line={"color": colour, "width": 3},
+            hovertemplate="%{y:.3f}",
+            row=1,
+            col=1,
         )
-        if clips:
-            after = np.log10(run.norm_after)
-            figure.add_scatter(name=f"{CLIPPED[kind]}: after", **norms(run.step, after, {"color": colour, "width": 4}))
-    for value, text, row in (
-        (BASELINE, "always answering 1: 1/6", 1),
-        (float(np.log10(setup.threshold)), f"threshold c = {setup.threshold:g}", 2),
+        before, after = np.log10(run.norm_before), np.log10(run.norm_after)
+        lowest = min(lowest, *np.floor(after))
+        if kind != "none":
+            dotted = {"color": colour, "width": 2, "dash": "dot"}
+            figure.add_scatter(**norms(run.step, before, dotted, name="before clipping", showlegend=True))
+        figure.add_scatter(**norms(run.step, after, {"color": colour, "width": 3}, name=CLIPPED[kind]))
+    for value, text, row, place in (
+        (BASELINE, "always answering 1: 1/6", 1, "top right"),
+        (float(np.log10(setup.threshold)), f"threshold c = {setup.threshold:g}", 2, "bottom right"),
     ):
         figure.add_hline(
             y=value,
@@ -50,24 +51,17 @@ def race_curves(setup: Training, runs: Mapping[str, Learning], height: int = 470
             col=1,
             line={"color": REFERENCE, "width": 1.5, "dash": "dash"},
             annotation={"text": text, "font": {"color": REFERENCE, "size": 14}},
-            annotation_position="top right",
+            annotation_position=place,
         )
     figure.update_xaxes(range=[0, setup.steps], showgrid=False, zeroline=False)
     figure.update_xaxes(title="training step", row=2)
     figure.update_yaxes(title="loss", range=[0.0, TOP_LOSS], zeroline=False, row=1)
     figure.update_yaxes(title="‖∂L/∂θ‖", zeroline=False, row=2, **log_ticks(lowest, TOP_NORM, 5))
-    return styled(figure, height)
+    return styled(figure, height).update_layout(legend_font_size=15)
 
 
-def norms(step: Array, log10_norm: Array, line: dict) -> dict:
-    """A line of the lower panel, with the norm itself on hover."""
-    return {
-        "x": step,
-        "y": log10_norm,
-        "mode": "lines",
-        "line": line,
-        "customdata": log10_norm,
-        "hovertemplate": f"longest in {BLOCK} steps: 10^%{{y:.1f}}",
-        "row": 2,
-        "col": 1,
-    }
+def norms(step: Array, log10_norm: Array, line: dict[str, Any], **style: Any) -> dict[str, Any]:
+    """A line of the lower panel."""
+    hover = f"longest in {BLOCK} steps: 10^%{{y:.1f}}"
+    panel = {"row": 2, "col": 1, "showlegend": False, "hovertemplate": hover}
+    return {"x": step, "y": log10_norm, "mode": "lines", "line": line, **panel, **style}

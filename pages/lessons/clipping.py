@@ -87,7 +87,6 @@ def training() -> None:
     setup, runs = last_race()
     reached = max(int(run.step[-1]) if len(run.step) else 0 for run in runs.values())
     if running:
-        st.progress(reached / setup.steps, f"Training: step {reached} of {setup.steps}")
         finding = f"Training, step {reached} of {setup.steps}"
     elif reached < setup.steps and not all(run.ended for run in runs.values()):
         finding = f"Stopped at step {reached}. {race_title(runs)}"
@@ -127,14 +126,14 @@ with narrow:
 st.markdown(cliff_words(by_kind, descent["threshold"], descent["rate"]))
 
 running = "race" in st.session_state
+st.fragment(training, run_every=LOOK_EVERY if running else None)()
 with st.container(horizontal=True, vertical_alignment="center"):
     if running:
         st.button("Stop", on_click=stop_training, icon=":material/stop:")
     else:
-        st.button("Train", on_click=start_training, args=(setup,), icon=":material/play_arrow:", type="primary")
+        st.button("Train", on_click=start_training, args=(setup,), icon=":material/play_arrow:")
     if last_race()[0] != setup:
-        st.caption("The settings have changed since this run: Train runs both networks with the present ones.")
-st.fragment(training, run_every=LOOK_EVERY if running else None)()
+        st.caption("This run had other settings: Train runs both networks with the present ones.")
 
 st.subheader(clipped_title(), anchor=False)
 draw(clipped_runs(exploding, vanishing, descent["threshold"]), key="clipped", alt=clipped_title())
