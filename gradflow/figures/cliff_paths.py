@@ -14,7 +14,7 @@ from gradflow.findings import number
 EDGE = "#FFFFFF"  # around the points, so that they are seen on every colour of the surface
 WIDTHS = {"none": 10.0, "norm": 6.0, "value": 2.5}  # where the paths are one, all three are seen
 LEAST = -4.0  # log10 of the error below which the surface has one colour
-FRAME = {"duration": 150, "redraw": False}  # milliseconds a step; lines alone move without a redraw
+FRAME = {"duration": 150, "redraw": True}  # milliseconds a step; without a redraw, Plotly takes the map away
 AT_ONCE = {"mode": "immediate", "transition": {"duration": 0}}
 
 
@@ -131,7 +131,7 @@ def buttons() -> dict[str, Any]:
             {
                 "label": "❚❚",
                 "method": "animate",
-                "args": [[None], {**AT_ONCE, "frame": {"duration": 0, "redraw": False}}],
+                "args": [[None], {**AT_ONCE, "frame": {**FRAME, "duration": 0}}],
             },
         ],
     }
@@ -139,7 +139,7 @@ def buttons() -> dict[str, Any]:
 
 def slider(steps: int) -> dict[str, Any]:
     """A slider over the steps, at the last one."""
-    still = {**AT_ONCE, "frame": {"duration": 0, "redraw": False}}
+    still = {**AT_ONCE, "frame": {**FRAME, "duration": 0}}
     return {
         "active": steps,
         "x": 0.24,

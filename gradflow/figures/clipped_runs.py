@@ -61,7 +61,9 @@ def clipped_runs(exploding: ClippedRun, vanishing: ClippedRun, threshold: float,
     figure.add_vline(
         x=float(np.log10(threshold)), row=2, col=1, line={"color": REFERENCE, "dash": "dash", "width": 1.5}
     )
-    figure.update_xaxes(title="‖∂L/∂θ‖ before → after", zeroline=False, row=2, **log_ticks(low - 0.5, high + 1.5, 8))
+    figure.update_xaxes(
+        title="‖∂L/∂θ‖ before clipping → after", zeroline=False, row=2, **log_ticks(low - 0.5, high + 1.5, 8)
+    )
     figure.update_yaxes(range=[1.6, -0.6], showgrid=False, row=2)
     styled(figure, height)
     figure.update_yaxes(title_standoff=24, row=1)

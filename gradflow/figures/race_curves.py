@@ -30,6 +30,7 @@ def race_curves(setup: Training, runs: Mapping[str, Learning], height: int = 470
             x=run.step,
             y=run.loss,
             name=CLIPPED[kind],
+            mode="lines",
             line={"color": colour, "width": 3},
             hovertemplate="%{y:.3f}",
             row=1,

@@ -54,7 +54,10 @@ def python_code(descent: dict[str, float], setup: Training, seed: int) -> str:
 
 
 def start_training(setup: Training) -> None:
-    st.session_state["race"] = (setup, race(setup))
+    runs = race(setup)
+    with COMPUTING, np.errstate(all="ignore"):
+        st.session_state["raced"] = (setup, next(runs))
+    st.session_state["race"] = (setup, runs)
 
 
 def stop_training() -> None:
@@ -80,10 +83,8 @@ def last_race() -> tuple[Training, dict[str, Learning]]:
 
 
 def training() -> None:
-    """The last race; while one runs, it goes on a little and says how far it is."""
+    """The last race; while one runs, it goes on for a moment after what it has reached is drawn."""
     running = "race" in st.session_state
-    if running:
-        train_on()
     setup, runs = last_race()
     reached = max(int(run.step[-1]) if len(run.step) else 0 for run in runs.values())
     if running:
@@ -95,6 +96,8 @@ def training() -> None:
     st.subheader(finding, anchor=False)
     draw(race_curves(setup, runs), key="race", alt=finding)
     st.markdown(race_words(setup, runs))
+    if running:
+        train_on()
 
 
 with own_controls():
@@ -126,7 +129,7 @@ with narrow:
 st.markdown(cliff_words(by_kind, descent["threshold"], descent["rate"]))
 
 running = "race" in st.session_state
-st.fragment(training, run_every=LOOK_EVERY if running else None)()
+races = st.container()
 with st.container(horizontal=True, vertical_alignment="center"):
     if running:
         st.button("Stop", on_click=stop_training, icon=":material/stop:")
@@ -159,3 +162,5 @@ show_sources(
         "Training": [adding_problem, loss_and_gradients, train],
     }
 )
+with races:  # last, so that training holds up nothing else
+    st.fragment(training, run_every=LOOK_EVERY if running else None)()
