@@ -52,7 +52,8 @@ def cliff(w: ArrayLike, b: ArrayLike) -> tuple[Array, Array, Array]:
     Arrays of any shape that broadcast; complex points give a complex E, for complex steps.
     """
     w, b = np.broadcast_arrays(w, b)
-    h, _, slope = sigmoid_parts(np.full(w.shape, START))
+    shape, w, b = w.shape, w.reshape(-1), b.reshape(-1)
+    h, _, _ = sigmoid_parts(np.full(w.shape, START))
     trace = []
     for _ in range(STEPS):
         before = h
@@ -65,7 +66,7 @@ def cliff(w: ArrayLike, b: ArrayLike) -> tuple[Array, Array, Array]:
         dw = dw + dx * before
         db = db + dx
         dh = w * dx
-    return (h - TARGET) ** 2, dw, db
+    return ((h - TARGET) ** 2).reshape(shape), dw.reshape(shape), db.reshape(shape)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

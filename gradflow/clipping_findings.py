@@ -1,6 +1,5 @@
 """What the lesson on clipping says, computed from its numbers."""
 
-import math
 from collections.abc import Mapping
 
 from gradflow.cliff import Descent, Steepest
@@ -38,16 +37,12 @@ def cliff_words(by_kind: Mapping[str, Descent], threshold: float, rate: float) -
     none = by_kind["none"]
     stays = f"a clipped step is at most η·c = {number(rate * threshold)} long"
     if none.leaves is not None:
-        stays += f"; the unclipped descent ends where the gradient is {length(none.norm[-1])}"
+        stays += f"; the unclipped descent ends where the gradient is {number(none.norm[-1])}"
     return (
         "Along the dark edge a slightly smaller b tips the unit, after 50 steps, from its high state into its low one: "
         f"the error is a cliff there. The gradient on the cliff is true but holds only nearby: {stays}. "
         "Press ▶, then raise the threshold or the learning rate until clipping no longer saves the descent."
     )
-
-
-def length(norm: float) -> str:
-    return power_of_ten(math.log10(norm)) if norm > 0.0 else "exactly 0"
 
 
 def steepest_title(s: Steepest) -> str:
@@ -79,6 +74,12 @@ def race_title(runs: Mapping[str, Learning]) -> str:
     return f"Clipping lets it learn: the loss ends at {ends}; always answering 1 gives {number(BASELINE)}"
 
 
+TRY = "Try other seeds, and a radius of 0.8, where no gradient explodes."
+IN_SILENCE = (
+    "A run ends where a number is no longer finite; PyTorch's clip_grad_norm_ would by default go on in silence."
+)
+
+
 def race_words(setup: Training, runs: Mapping[str, Learning]) -> str:
     """What was trained, what clipping did, what to try."""
     none, norm = runs["none"], runs["norm"]
@@ -93,7 +94,7 @@ def race_words(setup: Training, runs: Mapping[str, Learning]) -> str:
     return (
         f"{seen}Without clipping the longest gradient was {number(none.norm_before[longest])}, around step "
         f"{none.step[longest]:.0f}; with it {number(norm.norm_before.max())}, and {norm.share_clipped:.0%} of the steps were "
-        f"cut to {setup.threshold:g}{pace}. Try other seeds, and a radius of 0.8, where no gradient explodes."
+        f"cut to {setup.threshold:g}{pace}. {IN_SILENCE if none.ended or norm.ended else TRY}"
     )
 
 
