@@ -134,7 +134,8 @@ def test_the_frame_is_the_runs():
 
 
 @pytest.mark.parametrize(
-    ("field", "value"), [("threshold", 0.0), ("activation", "sigmoid"), ("length", 9), ("steps", 10**6), ("rate", "fast")]
+    ("field", "value"),
+    [("threshold", 0.0), ("activation", "sigmoid"), ("length", 9), ("steps", 10**6), ("rate", "fast")],
 )
 def test_refused(field, value):
     with pytest.raises(ValueError, match=f"{field} must be .*got"):
