@@ -13,20 +13,23 @@ from gradflow.figures.race_curves import race_curves
 from gradflow.figures.radius_board import radius_board
 from gradflow.figures.theme import CONFIG
 from gradflow.figures.unit_maps import unit_maps
+
 __all__ = [
     "CONFIG",
     "activation_curves",
     "activation_panels",
+    "cliff_paths",
+    "clipped_runs",
+    "clipped_vector",
     "direct_curves",
     "entry_against_bias",
     "flow_curves",
     "gate_values",
     "kept_against_bias",
     "memory_curves",
+    "race_curves",
     "radius_board",
     "unit_map",
     "unit_maps",
     "unit_time",
 ]
-
-__all__ = ["CONFIG", "cliff_paths", "clipped_runs", "clipped_vector", "flow_curves", "race_curves", "unit_maps"]

@@ -50,6 +50,7 @@ LESSONS = (
         controls=("spectral_radius", "input_scale"),
         more=("length", "input", "text", "sequence_type", "loss", "reduction", "init", "rescale", "hidden", "seed"),
     ),
+    Lesson("pages/lessons/clipping.py", "Clipping", "clipping", controls=("seed",), more=()),
     Lesson(
         "pages/lessons/forget_bias.py",
         "Forget-gate bias",
@@ -68,5 +69,4 @@ LESSONS = (
             "gru_update",
         ),
     ),
-    Lesson("pages/lessons/clipping.py", "Clipping", "clipping", controls=("seed",), more=()),
 )
