@@ -94,6 +94,22 @@ def columns(count: int, gap: float) -> list[tuple[str, float, float]]:
     return [(str(k + 1) if k else "", k * (width + gap), k * (width + gap) + width) for k in range(count)]
 
 
+def styled(figure: go.Figure, height: int) -> go.Figure:
+    """The common layout: fixed height and margins so that nothing jumps, no chrome."""
+    figure.update_layout(
+        height=height,
+        margin=MARGIN,
+        paper_bgcolor="rgba(0,0,0,0)",
+        plot_bgcolor="rgba(0,0,0,0)",
+        font_size=16,
+        hovermode="x",
+        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
+    )
+    figure.update_xaxes(tickfont_size=15, title_font_size=16, title_standoff=6)
+    figure.update_yaxes(tickfont_size=15, title_font_size=16, title_standoff=10)
+    return figure
+
+
 def enlarged(figure: go.Figure, scale: float) -> go.Figure:
     """The figure with every word and margin larger, for a room that reads it from ten metres."""
     layout = figure.layout.to_plotly_json()
