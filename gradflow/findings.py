@@ -116,7 +116,7 @@ def direct_title(summaries: Mapping[str, Summary]) -> str:
     least, most = number(min(sizes)), number(max(sizes))
     size = least if least == most else f"{least} to {most}"
     if read == length > 1:
-        return f"The direct derivative is {size} at every step: it looks as if nothing vanished"
+        return f"The direct derivative is {size} at every step, however far back: no flow to be seen"
     where = "the last step" if read == 1 else f"{read} of {length} steps"
     return f"The direct derivative is {size} at {where} and exactly zero before: no flow to be seen"
 

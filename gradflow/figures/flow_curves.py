@@ -66,7 +66,7 @@ def direct_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Fig
         *(zeros(s, zero) for s in drawn[:1]),
     ]
     symbols = f"‖direct {subscripted(QUANTITIES['dL/dh'])}‖"
-    return over_time(drawn, traces, symbols, "1", height, zero)
+    return over_time(drawn, traces, symbols, "", height, zero)
 
 
 def over_time(
@@ -97,7 +97,7 @@ def over_time(
         },
         yaxis={"title": {"text": symbols, "standoff": 10}, **ticks},
         shapes=[reference_line(y, dash) for y, _, dash in lines],
-        annotations=[at_line(length, y, text) for y, text, _ in lines],
+        annotations=[at_line(length, y, text) for y, text, _ in lines if text],
     )
 
 
@@ -164,7 +164,7 @@ def at_line(x: float, y: float, text: str) -> dict:
         "showarrow": False,
         "xanchor": "right",
         "yanchor": "bottom",
-        "font": {"color": REFERENCE, "size": 13},
+        "font": {"size": 13},
     }
 
 

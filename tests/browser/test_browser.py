@@ -25,8 +25,8 @@ READABLE = {
     ".strip .scale": 4.5,
     ".strip i:not(.h0)": 3.0,
     ".strip .name": 7.0,
-    ".xtick text, .ytick text": 7.0,
-    ".xtitle, .ytitle": 7.0,
+    "[class$=tick] text": 7.0,
+    "text[class$=title]": 7.0,
     ".annotation-text": 3.0,  # its coloured square
 }
 RADIUS = KNOBS["spectral_radius"].label
