@@ -164,7 +164,7 @@ def at_line(x: float, y: float, text: str) -> dict:
         "showarrow": False,
         "xanchor": "right",
         "yanchor": "bottom",
-        "font": {"size": 13},
+        "font": {"color": REFERENCE, "size": 13},
     }
 
 

@@ -27,7 +27,7 @@ READABLE = {
     ".strip .name": 7.0,
     "[class$=tick] text": 7.0,
     "text[class$=title]": 7.0,
-    ".annotation-text": 3.0,  # its coloured square
+    ".annotation-text": 7.0,
 }
 RADIUS = KNOBS["spectral_radius"].label
 
