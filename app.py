@@ -10,6 +10,7 @@ import streamlit as st
 from gradflow.ui import ICON
 from gradflow.ui.frame import frame
 from gradflow.ui.lessons import LESSONS
+from gradflow.ui.link import asked_lesson
 
 st.set_page_config(page_title="gradflow", page_icon=str(ICON), layout="wide")
 
@@ -17,5 +18,8 @@ lessons = {
     st.Page(lesson.path, title=lesson.title, url_path=lesson.url, default=not lesson.url): lesson for lesson in LESSONS
 }
 page = st.navigation(list(lessons), position="top")
+asked, settings = asked_lesson({lesson.url: page for page, lesson in lessons.items()})
+if asked:
+    st.switch_page(asked, query_params=settings)
 frame(lessons[page])
 page.run()

@@ -42,12 +42,14 @@ html { font-size: 21px !important; }
 # the places of this run's page: a script run has a context of its own
 HEAD: ContextVar[DeltaGenerator] = ContextVar("head")
 OWN: ContextVar[DeltaGenerator] = ContextVar("own")
+URL: ContextVar[str] = ContextVar("url")
 OWN_MORE: ContextVar[DeltaGenerator] = ContextVar("own_more")
 
 
 def frame(lesson: Lesson) -> None:
     """Everything around the page, drawn before the page itself."""
     IN_SIGHT.set({})
+    URL.set(lesson.url)
     st.html(STYLE)
     complaints = st.container()
     HEAD.set(st.container())
@@ -117,6 +119,11 @@ def own_controls() -> DeltaGenerator:
 def own_more() -> DeltaGenerator:
     """The place for the page's own controls under More."""
     return OWN_MORE.get()
+
+
+def page_url() -> str:
+    """The page's own part of the address."""
+    return URL.get()
 
 
 def setting(key: str) -> Any:

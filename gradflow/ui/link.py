@@ -4,14 +4,35 @@ Streamlit itself drops or clamps a bad value without a word. So a link's values 
 bad one is taken out of the address, a sentence about it is kept, and the page starts again with the default.
 """
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import streamlit as st
 
 from gradflow.experiment import Knob
 from gradflow.sequences import check_text
 
+LESSON = "lesson"  # in the link
 CHECKED, REFUSED, TOLD = "checked_keys", "refused_values", "told_values"  # in the session's state
+
+T = TypeVar("T")
+
+
+def asked_lesson(pages: Mapping[str, T]) -> tuple[T | None, dict[str, list[str]]]:
+    """The page that `?lesson=…` asks for, and the rest of the link; a session's first run alone heeds it.
+
+    Such a link opens on any server. A page's own address does too, but where nobody has been before Streamlit first takes
+    the folder pages/ for its older way to list pages, and tells that visitor that there is no such page.
+    """
+    names = st.query_params.get_all(LESSON)
+    if not names or CHECKED in st.session_state:
+        return None, {}
+    rest = {name: st.query_params.get_all(name) for name in st.query_params if name != LESSON}
+    if names[-1] not in pages:
+        known = ", ".join(name for name in pages if name)
+        sentence = f"Lesson in the link must be one of {known}, got {quoted(names)}: the first one is shown."
+        st.session_state[REFUSED] = [sentence]
+    return pages.get(names[-1], pages[""]), rest
 
 
 def refuse(key: str, default: Any, k: Knob, words: tuple[str, ...]) -> None:

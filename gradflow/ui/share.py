@@ -8,7 +8,8 @@ import streamlit as st
 
 from gradflow.experiment import Experiment
 from gradflow.ui.controls import IN_SIGHT
-from gradflow.ui.frame import hidden_names, presenting
+from gradflow.ui.frame import hidden_names, page_url, presenting
+from gradflow.ui.link import LESSON
 
 
 def experiment_code(exp: Experiment, *without: str) -> str:
@@ -22,9 +23,11 @@ def experiment_code(exp: Experiment, *without: str) -> str:
 
 def link(**more: str) -> str:
     """The address that restores exactly this page, with more in it where that is given."""
+    url = page_url()
     held = {name: st.query_params.get_all(name) for name in st.query_params}
-    query = urlencode({**held, **{name: value for name, value in more.items() if value}}, doseq=True)
-    return f"{st.context.url}?{query}" if query else str(st.context.url)
+    query = urlencode({**({LESSON: url} if url else {}), **held, **{k: v for k, v in more.items() if v}}, doseq=True)
+    door = str(st.context.url).removesuffix(url)
+    return f"{door}?{query}" if query else door
 
 
 def share(csv: Callable[[], bytes], python: str, name: str) -> None:
