@@ -25,8 +25,7 @@ RADII = tuple(round(0.05 * k, 2) for k in range(61))
 STARTS = ("gaussian", "orthogonal", "identity")
 POWERS = 40  # steps back over which the powers of W_hh are looked at
 WIDE = 16  # hidden units from which on the mean field, a limit of infinite width, is a fair prediction
-# √E‖W_ih x_t‖² per unit against input_scale, where it is the same at every step
-STATIONARY_INPUT = {"noise": 1.0, "text": 1.0, "impulse": 0.0}
+STEADY = ("noise", "text")  # inputs that add the variance input_scale² to a pre-activation at every step
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -160,13 +159,13 @@ def log10_powers(w: Array, count: int) -> Array:
 def predicted(exp: Experiment, radii: tuple[float, ...], sigma_w: float) -> Array:
     """√χ of the mean field at every radius, (R,); sigma_w is that of radius 1.
 
-    NaN where it does not hold: other than Gaussian starts, few units, an input whose size varies, no stationary state.
+    NaN where it does not hold: other than Gaussian starts, few units, an input that is silent or varies in size, no
+    stationary state.
     """
     fields = np.full(len(radii), np.nan)
-    if exp.init == "gaussian" and exp.hidden >= WIDE and exp.input in STATIONARY_INPUT:
-        variance = (exp.input_scale * STATIONARY_INPUT[exp.input]) ** 2
+    if exp.init == "gaussian" and exp.hidden >= WIDE and exp.input in STEADY and exp.input_scale > 0.0:
         for r, radius in enumerate(radii):
-            field = mean_field(radius * sigma_w, variance, exp.activation)
+            field = mean_field(radius * sigma_w, exp.input_scale**2, exp.activation)
             fields[r] = field.per_step_factor if np.isfinite(field.q) else np.nan
     return fields
 

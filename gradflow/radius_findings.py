@@ -19,8 +19,7 @@ def radius_title(studies: dict[str, RadiusStudy]) -> str:
     if factor >= 1.0:
         at_one = f"multiplies the gradient by {number(factor)} per step"
     if s.unchanged_at is None:
-        best = int(np.nanargmax(s.per_step_factor))
-        return f"At ρ = 1 {network} {at_one}, and no ρ up to {s.radii[-1]:g} keeps more than {number(s.per_step_factor[best])}"
+        return f"At ρ = 1 {network} {at_one}, at no ρ over {number(float(np.nanmax(s.per_step_factor)))}"
     return f"At ρ = 1 {network} {at_one}; it passes unchanged at ρ ≈ {s.unchanged_at:.2f}"
 
 
@@ -29,7 +28,7 @@ def radius_words(studies: dict[str, RadiusStudy], seeds: int) -> str:
     s = studies["gaussian"]
     text = [
         "Dragging ρ only stretches W_hh: its eigenvalues move straight outwards, and the gradient follows.",
-        f"A step back multiplies by W_hhᵀ diag(φ′), and φ′ takes away what |λ| > 1 would give: {unchanged(studies)}.",
+        f"A step back multiplies by W_hhᵀ diag(φ′), and {share_of_slope(s)}: {unchanged(studies)}.",
         bump(s),
     ]
     gamma = ACTIVATIONS[s.experiment.activation].max_slope
@@ -44,6 +43,12 @@ def radius_words(studies: dict[str, RadiusStudy], seeds: int) -> str:
         "The slider in the picture follows the pointer; from the keyboard, use Spectral radius in the sidebar.",
     ]
     return " ".join(text) + "\n\n:small[:gray[" + " ".join(details) + "]]"
+
+
+def share_of_slope(s: RadiusStudy) -> str:
+    """What φ′ does to the growth that |λ| > 1 would give."""
+    near_one = s.unchanged_at is not None and s.unchanged_at < 1.05
+    return "here φ′ takes next to nothing away" if near_one else "φ′ takes away what |λ| > 1 would give"
 
 
 def unchanged(studies: dict[str, RadiusStudy]) -> str:
@@ -73,5 +78,5 @@ def why_no_mean_field(s: RadiusStudy) -> str:
     if s.experiment.hidden < WIDE:
         return f"it needs at least {WIDE} units and is not drawn"
     if np.isnan(s.mean_field).all():
-        return "it needs an input of steady size and is not drawn"
+        return "it needs a steady input and is not drawn"
     return f"it ends where there is none, from ρ ≈ {s.radii[int(np.isnan(s.mean_field).argmax())]:.2f} on"

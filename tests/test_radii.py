@@ -104,7 +104,8 @@ def test_the_mean_field_is_near_what_a_wide_network_does():
     ("changes", "drawn"),
     [
         ({}, [True] * 5),
-        ({"input": "impulse"}, [True] * 5),
+        ({"input": "impulse"}, [False] * 5),
+        ({"input_scale": 0.0}, [False] * 5),
         ({"input": "text"}, [True] * 5),
         ({"input": "series"}, [False] * 5),
         ({"hidden": 15}, [False] * 5),

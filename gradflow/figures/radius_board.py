@@ -344,12 +344,16 @@ def axes(studies: Studies, domains: Mapping[str, Place]) -> Trace:
             {"range": [0, len(some.log10_powers) - 1], "title": {"text": "k steps back"}},
             log_ticks(-POWER_REACH, 1.1 * POWER_REACH, 5),
         ),
-        "factor": ({"range": [0, top], "title": {"text": "spectral radius ρ"}}, factor),
+        "factor": ({"range": [0, 1.02 * top], "title": {"text": "ρ"}}, factor),
         "curves": ({**time, **back_in_time}, share),
     }
     for k, init in enumerate(studies):
         labels = {"showticklabels": False} if k else {"title": {"text": "ρ"}}
-        map_time = {**time, "title": {"text": "step t"}, "tickvals": [round(last / 4), round(3 * last / 4)]}
+        map_time = {
+            **time,
+            "title": {"text": "step t", "standoff": 8},
+            "tickvals": [round(last / 4), round(3 * last / 4)],
+        }
         out[init] = (map_time, {"range": [0, top], "showgrid": False, "dtick": 1, **labels})
     layout: Trace = {}
     for panel, (x, y) in out.items():
