@@ -1,0 +1,138 @@
+"""The radius board's parts: its picture, its frames, its places; and what is said beside it."""
+
+import base64
+import json
+import struct
+import zlib
+from dataclasses import replace
+
+import numpy as np
+import plotly.io as pio
+import pytest
+from charts import decoded
+
+import gradflow as gf
+from gradflow.figures import radius_board
+from gradflow.figures.frames import packed
+from gradflow.figures.pictures import png
+from gradflow.figures.radius_board import MAP_REACH, SIDE_BY_SIDE, STACKED, tinted
+from gradflow.figures.theme import EXPLODING, VANISHING
+from gradflow.radii import RadiusStudy, study_radii
+from gradflow.radius_findings import radius_title, radius_words
+
+EXP = gf.Experiment(length=20, hidden=16, batch=1)
+RADII = (0.0, 0.5, 1.0, 1.5, 3.0)
+
+
+@pytest.fixture(scope="module")
+def studies():
+    with np.errstate(all="raise"):
+        return study_radii(EXP, RADII, range(2))
+
+
+def pixels(address):
+    """The picture in an address, read by the PNG specification: chunks with checksums, unfiltered rows."""
+    data = base64.b64decode(address.removeprefix("data:image/png;base64,"))
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    chunks, at = {}, 8
+    while at < len(data):
+        (length,) = struct.unpack(">I", data[at : at + 4])
+        kind, body = data[at + 4 : at + 8], data[at + 8 : at + 8 + length]
+        assert struct.unpack(">I", data[at + 8 + length : at + 12 + length]) == (zlib.crc32(kind + body),)
+        chunks[kind] = body
+        at += 12 + length
+    assert list(chunks) == [b"IHDR", b"IDAT", b"IEND"]
+    columns, rows, *kind = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
+    assert kind == [8, 6, 0, 0, 0]
+    lines = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(rows, 1 + 4 * columns)
+    assert not lines[:, 0].any()
+    return lines[:, 1:].reshape(rows, columns, 4)
+
+
+def test_a_picture_holds_its_colours():
+    colours = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
+    np.testing.assert_array_equal(pixels(png(colours)), colours)
+
+
+def test_colours_are_warm_above_one_cool_below_and_none_at_one():
+    log = np.array([-2 * MAP_REACH, -MAP_REACH / 2, 0.0, MAP_REACH / 2, 2 * MAP_REACH, -np.inf, np.nan])
+    colours = tinted(log)
+    hexes = ["#" + bytes(colour[:3]).hex().upper() for colour in colours]
+    assert hexes[:2] == [VANISHING] * 2
+    assert hexes[3:5] == [EXPLODING] * 2
+    assert colours[:5, 3].tolist() == [255, 128, 0, 128, 255]
+    assert hexes[5] not in (VANISHING, EXPLODING)  # exactly zero is not "below what we plot"
+    assert colours[5, 3] > 0
+    assert colours[6, 3] == 0
+
+
+def test_numbers_are_packed_as_float32():
+    got = decoded(packed([1.0, -np.inf, np.nan, 0.1]))
+    np.testing.assert_array_equal(got, np.array([1.0, np.nan, np.nan, 0.1], np.float32))
+
+
+def test_the_maps_show_the_studies_from_the_largest_radius_down(studies):
+    figure = radius_board(studies, 1.0)
+    image = pixels(figure.layout.images[0].source)
+    share = studies["gaussian"].log10_share
+    np.testing.assert_array_equal(image[0], tinted(share[-1]))
+    np.testing.assert_array_equal(image[40], tinted(share[2]))  # ρ = 1 of 3.00, 2.95 … 0.00
+    np.testing.assert_array_equal(image[-1], tinted(share[0]))
+
+
+@pytest.mark.parametrize("narrow", [False, True])
+def test_the_frames_move_the_same_traces_and_the_slider_knows_them(studies, narrow):
+    figure = json.loads(pio.to_json(radius_board(studies, 1.5, narrow).to_dict(), validate=False))
+    frames, (slider,) = figure["frames"], figure["layout"]["sliders"]
+    assert [frame["name"] for frame in frames] == ["0.00", "0.50", "1.00", "1.50", "3.00"]
+    assert [step["args"][0] for step in slider["steps"]] == [[frame["name"]] for frame in frames]
+    assert slider["active"] == 3
+    for frame in frames:
+        assert frame["traces"] == list(range(len(figure["data"]) - len(frame["data"]), len(figure["data"])))
+        for moved, present in zip(frame["data"], figure["data"][frame["traces"][0] :], strict=True):
+            assert len(decoded(moved["x"])) == len(decoded(present["x"]))
+    for moved, present in zip(frames[3]["data"], figure["data"][frames[3]["traces"][0] :], strict=True):
+        assert moved == {key: present[key] for key in moved}
+
+
+@pytest.mark.parametrize("places", [SIDE_BY_SIDE, STACKED])
+def test_no_panel_lies_on_another(places):
+    panels = list(places.values())
+    for k, (across, up) in enumerate(panels):
+        for other_across, other_up in panels[k + 1 :]:
+            assert (
+                across[1] < other_across[0] or other_across[1] < across[0] or up[1] < other_up[0] or other_up[1] < up[0]
+            )
+
+
+def made_up(studies: dict[str, RadiusStudy], factors: tuple[float, ...]) -> dict[str, RadiusStudy]:
+    with np.errstate(divide="ignore"):
+        return {init: replace(s, log10_factor=np.log10(factors)) for init, s in studies.items()}
+
+
+@pytest.mark.parametrize(
+    ("factors", "said"),
+    [
+        (
+            (0.0, 0.3, 0.5, 2.0, 4.0),
+            "At ρ = 1 a tanh RNN keeps 0.50 of the gradient per step; it passes unchanged at ρ ≈ 1.25",
+        ),
+        ((0.0, 0.5, 2.0, 2.0, 4.0), "multiplies the gradient by 2.0 per step; it passes unchanged at ρ ≈ 0.75"),
+        ((0.0, 0.1, 0.2, 0.4, 0.3), "keeps 0.20 of the gradient per step, at no ρ over 0.40"),
+        ((0.0, 0.0, 0.0, 2.0, 4.0), "loses the whole gradient; it passes unchanged at ρ ≈ 1.50"),
+    ],
+)
+def test_the_title_is_the_finding(studies, factors, said):
+    assert said in radius_title(made_up(studies, factors))
+
+
+def test_the_words_say_where_each_start_passes_the_gradient(studies):
+    text = radius_words(studies, 2)
+    for s in studies.values():
+        assert ("at no ρ" if s.unchanged_at is None else f"at ρ ≈ {s.unchanged_at:.2f}") in text
+    powers = studies["gaussian"].log10_powers_at(0.9)
+    assert f"at k = {powers.argmax()}" in text
+    assert "not drawn" not in text
+    assert "steady input and is not drawn" in radius_words(study_radii(replace(EXP, input="series"), RADII, (0,)), 1)
+    assert "16 units and is not drawn" in radius_words(study_radii(replace(EXP, hidden=4), RADII, (0,)), 1)
+    assert "from ρ ≈ 3.00 on" in radius_words(study_radii(replace(EXP, activation="relu"), RADII, (0,)), 1)
