@@ -100,7 +100,10 @@ def main() -> None:
         for lesson in LESSONS:
             if "spectral_radius" not in lesson.controls:
                 continue
-            ours = opened(browser.new_page(viewport={"width": 1280, "height": 720}), f"{app}/{lesson.url}")
+            ours = opened(
+                browser.new_page(viewport={"width": 1280, "height": 720}),
+                f"{app}/?lesson={lesson.url}" if lesson.url else app,
+            )
             figures = ours.evaluate(FIGURES)
             with tempfile.TemporaryDirectory() as folder:
                 (Path(folder) / "bare.py").write_text(BARE.format(figures=figures))

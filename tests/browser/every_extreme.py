@@ -14,7 +14,7 @@ sys.path[:0] = [str(ROOT / "tests" / folder) for folder in ("browser", "", "page
 
 from conftest import FLAGS, NAMES, serving  # noqa: E402
 from playwright.sync_api import sync_playwright  # noqa: E402
-from tab import LAPTOP, Tab  # noqa: E402
+from tab import LAPTOP, Tab, address  # noqa: E402
 from visit import Visit  # noqa: E402
 
 from gradflow.ui.lessons import LESSONS  # noqa: E402
@@ -50,7 +50,7 @@ def main():
                 count += 1
                 tab.problems.clear()
                 try:
-                    tab.open(f"{server}/{lesson.url}?{query}").settled()
+                    tab.open(address(server, lesson.url, query)).settled()
                     shown = tab.page.locator("[data-testid=stException], [data-testid=stAlert]").all_inner_texts()
                     problems = [*tab.problems, *shown, *tab.sideways()]
                 except Exception as problem:

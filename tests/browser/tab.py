@@ -8,6 +8,12 @@ LAPTOP = {"width": 1280, "height": 720}
 PATIENCE = 60_000  # ms; only a failing test ever waits that long
 LOCAL = {"127.0.0.1", ""}  # data: and blob: addresses have no host
 
+
+def address(server, url, query=""):
+    """A lesson's link, as the page itself gives it."""
+    return f"{server}/?{'&'.join(part for part in (url and f'lesson={url}', query) if part)}"
+
+
 DRAWN = """() => {
     const figures = [...document.querySelectorAll('.js-plotly-plot')];
     return figures.length > 0 && figures.every(f => f.data?.length && f.querySelector('.main-svg .xtick, .main-svg .xtitle'));

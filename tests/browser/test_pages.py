@@ -1,7 +1,9 @@
 """Every lesson in a real browser: by deep link on a fresh server, at its controls' extremes, on a laptop and on a phone."""
 
+from urllib.parse import urlsplit
+
 import pytest
-from tab import LAPTOP, Tab
+from tab import LAPTOP, Tab, address
 
 from gradflow.ui.lessons import LESSONS
 
@@ -26,15 +28,17 @@ every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: les
 
 @pytest.mark.parametrize("lesson", OTHERS, ids=lambda lesson: lesson.title)
 def test_a_deep_link_is_the_first_thing_a_fresh_server_sees(fresh_server, visit, lesson):
-    tab = visit(f"{fresh_server}/{lesson.url}?seed=3", new=True).settled()
+    tab = visit(address(fresh_server, lesson.url, "seed=3"), new=True).settled()
     assert len(tab.heading) > 20
     assert tab.query == {"seed": ["3"]}
+    assert urlsplit(tab.page.url).path == f"/{lesson.url}"
+    assert tab.page.locator("[role=dialog]").count() == 0
     assert tab.page.locator("[data-testid=stException], [data-testid=stAlert]").count() == 0
 
 
 @every_lesson
 def test_on_a_laptop_the_first_figure_is_whole(server, visit, lesson):
-    tab = visit(f"{server}/{lesson.url}").settled()
+    tab = visit(address(server, lesson.url)).settled()
     box = tab.page.locator(".js-plotly-plot").first.bounding_box()
     assert box["y"] > 0
     assert box["y"] + box["height"] <= LAPTOP["height"]
@@ -49,7 +53,7 @@ def test_on_a_laptop_the_first_figure_is_whole(server, visit, lesson):
 
 @every_lesson
 def test_on_a_phone_nothing_scrolls_sideways(server, visit, lesson):
-    tab = visit(f"{server}/{lesson.url}", viewport=PHONE).settled()
+    tab = visit(address(server, lesson.url), viewport=PHONE).settled()
     assert tab.sideways() == []
     for box in (figure.bounding_box() for figure in tab.page.locator(".js-plotly-plot").all()):
         assert box["x"] >= 0
@@ -58,7 +62,7 @@ def test_on_a_phone_nothing_scrolls_sideways(server, visit, lesson):
 
 @every_lesson
 def test_words_are_readable_in_light_and_in_dark(server, visit, lesson):
-    tab = visit(f"{server}/{lesson.url}").settled()
+    tab = visit(address(server, lesson.url)).settled()
     for scheme in ("light", "dark"):
         tab.page.emulate_media(color_scheme=scheme)
         tab.page.wait_for_function(PAINTED, arg=scheme)
@@ -71,7 +75,7 @@ def test_words_are_readable_in_light_and_in_dark(server, visit, lesson):
 @every_lesson
 def test_the_extremes_of_the_controls_in_view(server, visit, lesson):
     """Driven from the keyboard alone; the page must come back with its figures each time."""
-    tab = visit(f"{server}/{lesson.url}").settled()
+    tab = visit(address(server, lesson.url)).settled()
     sidebar = tab.page.locator("[data-testid=stSidebar]")
     for slider in sidebar.get_by_role("slider").all():
         if not slider.is_visible():
@@ -88,7 +92,7 @@ def test_the_extremes_of_the_controls_in_view(server, visit, lesson):
 
 @every_lesson
 def test_presenter_size_is_larger_and_has_no_sidebar(server, visit, lesson):
-    tab = visit(f"{server}/{lesson.url}?present=1&hide=seed").settled()
+    tab = visit(address(server, lesson.url, "present=1&hide=seed")).settled()
     assert not tab.page.locator("[data-testid=stSidebar]").is_visible()
     assert not tab.page.locator(".st-key-seed").first.is_visible()
     size = tab.page.locator("h2").first.evaluate("title => parseFloat(getComputedStyle(title).fontSize)")
@@ -99,7 +103,6 @@ def test_presenter_size_is_larger_and_has_no_sidebar(server, visit, lesson):
     assert tab.query == {"hide": ["seed"]}
 
 
-@pytest.mark.skipif(len(LESSONS) < 2, reason="there is one page")
 def test_values_follow_from_page_to_page(server, visit):
     tab = visit(f"{server}/?spectral_radius=0.8&seed=4&activation=sigmoid&hide=length&hidden=24").settled()
     carried = tab.query
@@ -130,7 +133,7 @@ def traveller(returning):
 )
 def test_a_hostile_link_names_what_is_bad_and_opens_the_page(server, traveller, lesson, query):
     traveller.problems.clear()
-    traveller.open(f"{server}/{lesson.url}?{query}").settled()
+    traveller.open(address(server, lesson.url, query)).settled()
     assert "in the link must be" in traveller.page.locator("[data-testid=stAlert]").first.inner_text()
     assert traveller.page.locator("[data-testid=stException], [data-testid=stMain] img[src=x]").count() == 0
     assert not traveller.problems, "\n".join(traveller.problems)

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import pytest
 from charts import decoded
+from tab import address
 
 from gradflow.radii import RADII
 
@@ -18,7 +19,7 @@ NEXT_FRAME = "() => new Promise(done => requestAnimationFrame(() => requestAnima
 
 @pytest.fixture
 def board(server, visit):
-    return visit(f"{server}/spectral-radius").settled()
+    return visit(address(server, "spectral-radius")).settled()
 
 
 def test_dragging_paints_every_step_without_a_word_to_the_server(board):
@@ -53,7 +54,7 @@ def test_dragging_paints_every_step_without_a_word_to_the_server(board):
 
 
 def test_the_grip_begins_where_the_link_says(server, visit):
-    tab = visit(f"{server}/spectral-radius?spectral_radius=1.37&present=1").settled()
+    tab = visit(address(server, "spectral-radius", "spectral_radius=1.37&present=1")).settled()
     assert tab.first_figure(SHOWN).endswith("1.37")
     marker = tab.first_figure(f"figure.data[{FIRST_MOVING} + 4].x")
     assert set(decoded(marker)) == {1.37}
@@ -71,7 +72,7 @@ def test_the_sidebar_s_slider_is_the_keyboard_s_way(board):
 
 
 def test_a_phone_has_the_panels_below_one_another(server, visit):
-    tab = visit(f"{server}/spectral-radius", viewport={"width": 390, "height": 844})
+    tab = visit(address(server, "spectral-radius"), viewport={"width": 390, "height": 844})
     tab.page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.offsetHeight > 1000")
     tab.settled()
     assert tab.sideways() == []
