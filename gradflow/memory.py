@@ -86,22 +86,23 @@ class Memory:
         return float(1.0 + np.exp(logit))
 
 
-def measure_memory(exp: Experiment, seeds: Iterable[int]) -> Memory:
-    """Runs a gated cell once for each seed and measures its memory.
+def measure_memory(exp: Experiment, cell: str, seeds: Iterable[int]) -> Memory:
+    """Runs the experiment with "lstm" or "gru" once for each seed and measures its memory.
 
-    Raises ValueError for a cell without a memory gate or no seed, ForwardOverflow where a state leaves float64's range.
+    Raises ValueError for another cell or no seed, ForwardOverflow where a state leaves float64's range.
     """
-    check_choice("cell", exp.cell, BIAS_FIELDS)
+    check_choice("cell", cell, BIAS_FIELDS)
+    exp = replace(exp, cell=cell)
     observed = []
     for seed in at_least_one("seeds", seeds):
         flow = run(replace(exp, seed=seed))
         observed.append(observe(flow, memory_biases(flow.trace), slice(None)))
-    bias = None if exp.chrono else build_cell(exp).memory_sign * getattr(exp, BIAS_FIELDS[exp.cell])
-    return summarised(exp.cell, bias, observed)
+    bias = None if exp.chrono else build_cell(exp).memory_sign * getattr(exp, BIAS_FIELDS[cell])
+    return summarised(cell, bias, observed)
 
 
 def sweep_memory(exp: Experiment, cell: str, biases: Iterable[float], seeds: Iterable[int]) -> tuple[Memory, ...]:
-    """`measure_memory` of one cell at each bias for remembering, all else equal; Chrono is off.
+    """`measure_memory` at each bias for remembering, all else equal; Chrono is off.
 
     In the GRU's convention in which a high z overwrites, the bias has the opposite sign, so that the same b keeps the same share.
     """

@@ -14,6 +14,8 @@ def bias_name(m: Memory) -> str:
 
 def per_step(factor: float) -> str:
     """A per-step factor to three digits, and near 1 to two digits of what is lost: 0.874, 1.04, 0.9933, 0.999954."""
+    if math.isnan(factor):
+        return "no gradient"
     if not 0.01 <= factor < 100.0:
         return number(factor)
     change = abs(factor - 1.0)
@@ -21,7 +23,8 @@ def per_step(factor: float) -> str:
 
 
 def percent(share: float) -> str:
-    return f"{number(100.0 * share)} %"
+    """A share as one would say it; where there is none, as in a memory that nothing was ever written into, 0."""
+    return f"{number(0.0 if math.isnan(share) else 100.0 * share)} %"
 
 
 def memory_title(m: Memory, quantity: str) -> str:

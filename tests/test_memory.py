@@ -106,7 +106,7 @@ def test_steps_that_a_sequence_does_not_have_do_not_count():
 @pytest.mark.parametrize("name", GATED)
 def test_the_curves_are_those_of_a_sweep_over_seeds(name):
     exp = experiment(name, forget_bias=2.0, update_bias=1.5)
-    m, sw = measure_memory(exp, SEEDS), gf.sweep(exp, "seed", SEEDS)
+    m, sw = measure_memory(exp, exp.cell, SEEDS), gf.sweep(exp, "seed", SEEDS)
     norms = {"dL/dh": sw.log10_norm, "dL/dc": sw.log10_norm_c, "joint": sw.log10_norm_joint}
     assert list(m.curves) == (["dL/dc", "dL/dh", "joint"] if exp.cell == "lstm" else ["dL/dh"])
     for quantity, curve in m.curves.items():
@@ -122,7 +122,7 @@ def test_the_curves_are_those_of_a_sweep_over_seeds(name):
 def test_side_by_side_is_the_same_as_one_by_one(name, knobs):
     exp = experiment(name, **knobs)
     for m in swept(name, [-1.0, 0.0, 4.0], **knobs):
-        one = measure_memory(experiment(name, **knobs, **remembering(exp, m.bias)), SEEDS)
+        one = measure_memory(experiment(name, **knobs, **remembering(exp, m.bias)), exp.cell, SEEDS)
         assert one.bias == m.bias
         for quantity, curve in one.curves.items():
             np.testing.assert_allclose(m.curves[quantity], curve, atol=1e-10)
@@ -142,7 +142,7 @@ def test_a_sweep_does_not_depend_on_the_biases_it_replaces():
 
 @pytest.mark.parametrize("name", GATED)
 def test_the_density_is_that_of_the_gate(name):
-    m = measure_memory(experiment(name, forget_bias=1.0), [4])
+    m = measure_memory(experiment(name), name.split("-")[0], [4])
     trace = gf.run(experiment(name, forget_bias=1.0, seed=4)).trace
     gate = trace.gates["f" if name == "lstm" else "z"]
     kept = 1 - gate if "write" in name else gate
@@ -156,7 +156,7 @@ def test_the_density_is_that_of_the_gate(name):
 
 
 def test_values_beyond_the_bins_count_in_the_outermost():
-    m = measure_memory(experiment("lstm", forget_bias=10.0, input_scale=10.0), SEEDS)
+    m = measure_memory(experiment("lstm", forget_bias=10.0, input_scale=10.0), "lstm", SEEDS)
     assert m.density.sum() == pytest.approx(1.0)
     assert m.density[-1] > 0.1
 
@@ -165,7 +165,7 @@ def test_values_beyond_the_bins_count_in_the_outermost():
 def test_chrono_draws_horizons_from_2_to_t_and_closes_the_input_gate(name):
     """Tallec & Ollivier 2018: b_f = ln U[1, T − 1], b_i = −b_f; with every f and i at rest i is 1 − f."""
     exp = experiment(name, chrono=True, length=100, **AT_REST)
-    m = measure_memory(exp, SEEDS)
+    m = measure_memory(exp, exp.cell, SEEDS)
     assert m.bias is None
     assert np.isnan(m.horizon)
     biases = []
@@ -214,7 +214,7 @@ def test_dead_units_leave_no_numbers_behind():
 
 
 def test_the_table_has_every_curve():
-    memories = [*swept("lstm", [0.0, 2.0]), measure_memory(experiment("gru", chrono=True), SEEDS)]
+    memories = [*swept("lstm", [0.0, 2.0]), measure_memory(experiment("gru", chrono=True), "gru", SEEDS)]
     frame = memories_frame(memories)
     assert len(frame) == (2 * 3 + 1) * 61
     rows = frame[(frame["bias"] == 2.0) & (frame["quantity"] == "joint")]
@@ -226,11 +226,11 @@ def test_the_table_has_every_curve():
 def test_what_is_wrong_is_named():
     exp = experiment("lstm")
     with pytest.raises(ValueError, match="cell must be one of lstm, gru, got 'rnn'"):
-        measure_memory(gf.Experiment(), SEEDS)
+        measure_memory(gf.Experiment(), "rnn", SEEDS)
     with pytest.raises(ValueError, match="cell must be one of"):
         sweep_memory(exp, "rnn", [0.0], SEEDS)
     with pytest.raises(ValueError, match="seeds must hold at least one"):
-        measure_memory(exp, [])
+        measure_memory(exp, "lstm", [])
     with pytest.raises(ValueError, match="biases must hold at least one"):
         sweep_memory(exp, "gru", [], SEEDS)
     with pytest.raises(ValueError, match=r"biases must be in \[-10, 10\], got 11"):
@@ -238,7 +238,7 @@ def test_what_is_wrong_is_named():
 
 
 def test_a_memory_says_what_it_is():
-    m = measure_memory(experiment("lstm"), SEEDS)
+    m = measure_memory(experiment("lstm"), "lstm", SEEDS)
     assert isinstance(m, Memory)
     assert "bias 1" in repr(m)
-    assert "Chrono" in repr(measure_memory(experiment("gru", chrono=True), SEEDS))
+    assert "Chrono" in repr(measure_memory(experiment("gru", chrono=True), "gru", SEEDS))

@@ -12,7 +12,7 @@ BLUE, GREEN = "#0072B2", "#009E73"
 EXP = gf.Experiment(length=40, hidden=8)
 SEEDS = range(2)
 LSTM, GRU = (gf.sweep_memory(EXP, cell, (-2.0, 0.0, 1.0, 5.0, 8.0), SEEDS) for cell in ("lstm", "gru"))
-CHRONO = gf.measure_memory(gf.Experiment(cell="lstm", length=40, hidden=8, chrono=True), SEEDS)
+CHRONO = gf.measure_memory(gf.Experiment(length=40, hidden=8, chrono=True), "lstm", SEEDS)
 SIDE = [*LSTM[1:4], GRU[1]]
 DEAD = gf.sweep_memory(
     gf.Experiment(activation="relu", input_scale=0.0, spectral_radius=0.0, length=5, hidden=4),

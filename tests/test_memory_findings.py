@@ -55,7 +55,9 @@ def test_a_factor_near_1_keeps_the_digits_that_count(value, said):
 def test_a_factor_of_any_size_is_said():
     assert per_step(0.0) == "0"
     assert per_step(4.5e-5) == "4.5·10⁻⁵"
+    assert per_step(math.nan) == "no gradient"
     assert percent(0.0076) == "0.76 %"
+    assert percent(math.nan) == "0 %"
 
 
 def test_the_title_compares_what_is_kept_with_the_gate():

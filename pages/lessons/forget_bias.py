@@ -44,10 +44,10 @@ def at(bias: float, memories: Iterable[Memory]) -> Memory:
 def python_code(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> str:
     """A program that prints the page's numbers."""
     return (
-        f"from dataclasses import replace\n\nimport gradflow as gf\n\n{experiment_code(exp, 'cell')}"
+        f"import gradflow as gf\n\n{experiment_code(exp, 'cell')}"
         f"seeds = range({seeds[0]}, {seeds[-1] + 1})\n"
-        "lstm = gf.measure_memory(replace(exp, cell='lstm'), seeds)\n"
-        "gru = gf.measure_memory(replace(exp, cell='gru'), seeds)\n"
+        "lstm = gf.measure_memory(exp, 'lstm', seeds)\n"
+        "gru = gf.measure_memory(exp, 'gru', seeds)\n"
         f"swept = [*gf.sweep_memory(exp, 'lstm', {BIASES}, seeds), *gf.sweep_memory(exp, 'gru', {BIASES}, seeds)]\n\n"
         "for m in [lstm, gru, *swept]:\n"
         f"    print(m.cell, m.bias, m.factor({quantity!r}), m.law_factor, m.written, m.newest, m.passed)\n\n"
@@ -73,8 +73,8 @@ with problems_told("Forget-gate bias"):
     unbiased = replace(exp, forget_bias=0.0, update_bias=0.0, chrono=False)
     lstm_sweep = shared(sweep_memory)(unbiased, "lstm", BIASES, seeds)
     gru_sweep = shared(sweep_memory)(unbiased, "gru", BIASES, seeds)
-    chrono = shared(measure_memory)(replace(unbiased, cell="lstm", chrono=True), seeds)
-    lstm, gru = (shared(measure_memory)(replace(exp, cell=cell), seeds) for cell in ("lstm", "gru"))
+    chrono = shared(measure_memory)(replace(unbiased, chrono=True), "lstm", seeds)
+    lstm, gru = (shared(measure_memory)(exp, cell, seeds) for cell in ("lstm", "gru"))
 
 others = [m for m in lstm_sweep if m.bias in SIDE_BY_SIDE and m.bias != lstm.bias]
 side_by_side: list[Memory] = sorted([*others, lstm], key=lambda m: float("inf") if m.bias is None else m.bias)
