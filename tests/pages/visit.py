@@ -9,9 +9,11 @@ from unittest.mock import patch
 import streamlit as st
 from charts import bands, curves
 from streamlit.testing.v1 import AppTest
+from streamlit.util import calc_hash
 
 import gradflow as gf
 from gradflow.experiment import KNOBS
+from gradflow.ui.lessons import LESSONS
 
 APP = Path(__file__).parents[2] / "app.py"
 FRAME = {"present", "hide", "link_hides", "link_presents", "figure_format"}  # the frame's own, on every page
@@ -26,10 +28,11 @@ class Visit:
         self.app = AppTest.from_file(str(APP), default_timeout=120)
         for key, value in query.items():
             self.app.query_params[key] = value
+        (url,) = (lesson.url for lesson in LESSONS if Path(lesson.path).stem == page)
+        self.app._page_hash = (
+            calc_hash(url) if url else ""
+        )  # `switch_page` knows a page only after the door's first run
         self.run()
-        if page != "gradient_flow":  # known only once the door has registered it: its address is not its file's name
-            self.app.switch_page(f"pages/lessons/{page}.py")
-            self.run()
 
     def run(self):
         with patch.object(st, "download_button", wraps=st.download_button) as offered:
