@@ -120,14 +120,14 @@ class Descent:
 
     @cached_property
     def leaves(self) -> int | None:
-        """The first step that ends outside the view, counted from 1, or None."""
+        """The step that leaves the view for good, counted from 1, or None where the path ends inside."""
         inside = [(self.view[axis][0] <= x) & (x <= self.view[axis][1]) for axis, x in (("w", self.w), ("b", self.b))]
-        outside = np.flatnonzero(~(inside[0] & inside[1]))
-        return int(outside[0]) if outside.size else None
+        last = int(np.flatnonzero(inside[0] & inside[1])[-1])
+        return last + 1 if last + 1 < len(self.w) else None
 
     @cached_property
     def exit(self) -> tuple[float, float] | None:
-        """Where the path first crosses the view's edge, (w, b), or None."""
+        """Where the path crosses the view's edge for good, (w, b), or None."""
         if self.leaves is None:
             return None
         share = 1.0

@@ -41,7 +41,8 @@ def cliff_words(by_kind: Mapping[str, Descent], threshold: float, rate: float) -
     return (
         "Along the dark edge a slightly smaller b tips the unit, after 50 steps, from its high state into its low one: "
         f"the error is a cliff there. The gradient on the cliff is true but holds only nearby: {stays}. "
-        "Press ▶, then raise the threshold or the learning rate until clipping no longer saves the descent."
+        f"Press ▶, then {'raise' if by_kind['norm'].clipped.any() else 'lower'} the threshold, and look for the last one "
+        "with which clipping saves the descent."
     )
 
 

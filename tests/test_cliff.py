@@ -107,7 +107,7 @@ def test_a_path_leaves_at_the_edge_of_its_view(start, rate):
         low, high = np.array([d.view["w"], d.view["b"]]).T
         path = np.stack([d.w, d.b], axis=1)
         inside = ((low <= path) & (path <= high)).all(1)
-        assert d.leaves == (None if inside.all() else int(inside.argmin()))
+        assert d.leaves == (None if inside[-1] else len(inside) - int(inside[::-1].argmax()))
         if d.exit is not None:
             a, z = path[d.leaves - 1 : d.leaves + 1]
             point = np.array(d.exit)

@@ -18,7 +18,7 @@ FRAME = {"duration": 150, "redraw": True}  # milliseconds a step; without a redr
 AT_ONCE = {"mode": "immediate", "transition": {"duration": 0}}
 
 
-def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 470) -> go.Figure:
+def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 490) -> go.Figure:
     """The error over (w, b) as a map, a path for each kind of clipping, and a player that walks them step by step.
 
     The reader should conclude that the unclipped descent is thrown away by one step at the cliff's edge, and that the
@@ -33,7 +33,7 @@ def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 
     ]
     for kind, descent in by_kind.items():
         if descent.exit is not None:
-            figure.add_annotation(**gone(kind, descent))
+            figure.add_annotation(**gone(kind, descent, line=len(figure.layout.annotations)))
     view = by_kind["none"].view
     figure.update_xaxes(title="weight w", range=view["w"], zeroline=False, showgrid=False)
     figure.update_yaxes(title="bias b", range=view["b"], zeroline=False, showgrid=False)
@@ -41,7 +41,7 @@ def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 
     figure.update_layout(
         hovermode="closest",
         legend_font_size=15,
-        margin={"l": 64, "r": 8, "t": 32, "b": 116},
+        margin={"l": 64, "r": 8, "t": 32, "b": 136},
         updatemenus=[buttons()],
         sliders=[slider(steps)],
     )
@@ -94,8 +94,8 @@ def walk(kind: str, descent: Descent, step: int) -> tuple[go.Scatter, go.Scatter
     return line, point
 
 
-def gone(kind: str, descent: Descent) -> dict[str, Any]:
-    """The words where a path leaves the window: at which step, and where it lands."""
+def gone(kind: str, descent: Descent, line: int) -> dict[str, Any]:
+    """The words where a path leaves the view for good: at which step, and where it lands."""
     assert descent.exit is not None
     assert descent.leaves is not None
     (w, b), landed, view = descent.exit, descent.leaves, descent.view
@@ -106,6 +106,7 @@ def gone(kind: str, descent: Descent) -> dict[str, Any]:
         "showarrow": False,
         "xanchor": "left" if w < sum(view["w"]) / 2 else "right",
         "yanchor": "bottom" if b < sum(view["b"]) / 2 else "top",
+        "yshift": 30 * line * (1 if b < sum(view["b"]) / 2 else -1),
         "xshift": 8 if w < sum(view["w"]) / 2 else -8,
         "bgcolor": "#FFFFFF",
         "borderpad": 3,
@@ -124,7 +125,7 @@ def buttons() -> dict[str, Any]:
         "y": 0.0,
         "xanchor": "left",
         "yanchor": "top",
-        "pad": {"t": 56},
+        "pad": {"t": 58},
         "showactive": False,
         "buttons": [
             {"label": "▶", "method": "animate", "args": [None, {**AT_ONCE, "frame": FRAME, "fromcurrent": True}]},
@@ -142,10 +143,10 @@ def slider(steps: int) -> dict[str, Any]:
     still = {**AT_ONCE, "frame": {**FRAME, "duration": 0}}
     return {
         "active": steps,
-        "x": 0.24,
-        "len": 0.76,
+        "x": 0.0,
+        "len": 1.0,
         "y": 0.0,
-        "pad": {"t": 44},
+        "pad": {"t": 66},
         "currentvalue": {"prefix": "step ", "xanchor": "right", "font": {"size": 15, "color": REFERENCE}},
         "ticklen": 0,
         "minorticklen": 0,

@@ -37,7 +37,7 @@ def race_curves(setup: Training, runs: Mapping[str, Learning], height: int = 470
             col=1,
         )
         before, after = np.log10(run.norm_before), np.log10(run.norm_after)
-        lowest = min(lowest, *np.floor(after))
+        lowest = min([lowest, *np.floor(after)])
         if kind != "none":
             dotted = {"color": colour, "width": 2, "dash": "dot"}
             figure.add_scatter(**norms(run.step, before, dotted, name="before clipping", showlegend=True))

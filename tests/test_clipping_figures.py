@@ -1,0 +1,63 @@
+"""The figures of the lesson on clipping, where the page's own tests do not reach: what leaves the picture, what is empty."""
+
+import numpy as np
+import pytest
+
+import gradflow as gf
+from gradflow.clipping_findings import cliff_title, race_title, race_words, steepest_title
+from gradflow.figures import cliff_paths, clipped_runs, clipped_vector, race_curves
+
+NOTHING = gf.Learning(*np.empty((5, 0)), ended="the loss left float64's range at training step 1")
+
+
+@pytest.mark.parametrize(("rate", "threshold"), [(0.5, 0.5), (0.05, 0.5), (1.0, 5.0)])
+def test_a_path_that_leaves_is_told_where_it_goes(rate, threshold):
+    by_kind = gf.descents(5.5, -2.0, rate, threshold)
+    view = by_kind["none"].view
+    figure = cliff_paths(gf.surface(view), by_kind)
+    gone = [d for d in by_kind.values() if d.leaves is not None]
+    assert [note.text.split()[1] for note in figure.layout.annotations] == [str(d.leaves) for d in gone]
+    assert [(note.x, note.y) for note in figure.layout.annotations] == [d.exit for d in gone]
+    assert (figure.layout.xaxis.range, figure.layout.yaxis.range) == (view["w"], view["b"])
+    assert len(figure.layout.sliders[0].steps) == len(figure.frames) == len(by_kind["none"].w)
+
+
+def test_titles_tell_what_clipping_did():
+    assert cliff_title(gf.descents(5.5, -2.0, 0.5, 0.5), 0.5).startswith("Unclipped, a gradient of length 745")
+    calm = gf.descents(7.0, -1.5, 0.05, 5.0)
+    assert "clipping changes nothing" in cliff_title(calm, 5.0)
+    assert "keeps this gradient as it is" in steepest_title(gf.steepest(calm["norm"], 5.0))
+
+
+def learned(loss):
+    return gf.Learning(*(np.full(10, value) for value in (200.0, loss, 2.0, 0.5, 20.0)))
+
+
+@pytest.mark.parametrize(
+    ("none", "norm", "told"),
+    [
+        (learned(0.16), learned(0.05), "Clipping lets it learn"),
+        (learned(0.16), learned(0.159), "Here clipping makes no difference"),
+        (learned(0.05), learned(0.16), "Here clipping does harm"),
+        (NOTHING, learned(0.05), "Unclipped: the loss left float64's range at training step 1; clipped, the loss ends"),
+        (NOTHING, NOTHING, "Unclipped: the loss left float64's range at training step 1; Clipped: the loss left"),
+    ],
+)
+def test_a_race_is_told_and_drawn_whatever_comes_out(none, norm, told):
+    runs = {"none": none, "norm": norm}
+    assert race_title(runs).startswith(told)
+    assert "nan" not in race_title(runs) + race_words(gf.Training(), runs)
+    figure = race_curves(gf.Training(), runs)
+    assert [len(t.x) for t in figure.data] == [len(none.step)] * 2 + [len(norm.step)] * 3
+    assert figure.layout.height == race_curves(gf.Training(), {"none": NOTHING, "norm": NOTHING}).layout.height
+
+
+@pytest.mark.parametrize("threshold", [0.05, 0.5, 5.0])
+def test_axes_hold_the_lengths_and_the_circle(threshold):
+    networks = [gf.clipped_run(gf.Experiment(spectral_radius=radius, batch=1), threshold) for radius in (3.0, 0.5)]
+    low, high = clipped_runs(*networks, threshold).layout.xaxis2.range
+    lengths = np.log10([n for run in networks for n in (run.norm_before, run.norm_after)])
+    assert (low < lengths).all()
+    assert (lengths < high).all()
+    steep = gf.steepest(gf.descents(5.5, -2.0, 0.5, threshold)["norm"], threshold)
+    assert clipped_vector(steep).layout.xaxis.range[1] > threshold
