@@ -5,109 +5,141 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
+from plotly.colors import sample_colorscale, unlabel_rgb
 
+from gradflow.activations import Array
 from gradflow.cliff import Descent, Surface
 from gradflow.clipping import CLIPPED
-from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, log_ticks, styled
+from gradflow.figures.frames import Moving, packed
+from gradflow.figures.pictures import png
+from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, common_look, log_ticks
 from gradflow.findings import number
 
-EDGE = "#FFFFFF"  # around the points, so that they are seen on every colour of the surface
+SCALE = f"{MAGNITUDE}_r"  # the goal is bright
+LOW, HIGH = -4.0, 0.0  # log10 of the error from the brightest colour to the darkest
 WIDTHS = {"none": 10.0, "norm": 6.0, "value": 2.5}  # where the paths are one, all three are seen
-LEAST = -4.0  # log10 of the error below which the surface has one colour
-FRAME = {"duration": 150, "redraw": True}  # milliseconds a step; without a redraw, Plotly takes the map away
 AT_ONCE = {"mode": "immediate", "transition": {"duration": 0}}
+STEP = {"duration": 150, "redraw": False}  # milliseconds
+Part = dict[str, Any]
 
 
 def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 490) -> go.Figure:
     """The error over (w, b) as a map, a path for each kind of clipping, and a player that walks them step by step.
 
     The reader should conclude that the unclipped descent is thrown away by one step at the cliff's edge, and that the
-    clipped ones stay near it. A path that leaves the window ends in words that say where it went.
+    clipped ones stay near it. A path that leaves the picture for good ends in words that say where it went.
     """
-    steps = len(by_kind["none"].w) - 1
-    figure = go.Figure([error_map(surface), *walked(by_kind, steps)])
-    moving = list(range(1, len(figure.data)))
-    figure.frames = [
-        go.Frame(name=str(k), data=[{"x": t.x, "y": t.y} for t in walked(by_kind, k)], traces=moving)
-        for k in range(steps + 1)
-    ]
-    for kind, descent in by_kind.items():
-        if descent.exit is not None:
-            figure.add_annotation(**gone(kind, descent, line=len(figure.layout.annotations)))
-    view = by_kind["none"].view
-    figure.update_xaxes(title="weight w", range=view["w"], zeroline=False, showgrid=False)
-    figure.update_yaxes(title="bias b", range=view["b"], zeroline=False, showgrid=False)
-    styled(figure, height)
-    figure.update_layout(
-        hovermode="closest",
-        legend_font_size=15,
-        margin={"l": 64, "r": 8, "t": 32, "b": 136},
+    view, steps = by_kind["none"].view, len(by_kind["none"].w) - 1
+    still = [colour_bar()]
+    walks = [walked(by_kind, step) for step in range(steps + 1)]
+    drawn = common_look(
+        [*still, *walks[-1]],
+        height,
+        xaxis={"title": {"text": "weight w"}, "range": view["w"], "showgrid": False},
+        yaxis={"title": {"text": "bias b"}, "range": view["b"], "showgrid": False},
+        images=[error_map(surface)],
+        annotations=landings(by_kind),
         updatemenus=[buttons()],
-        sliders=[slider(steps)],
+        margin={"l": 64, "r": 8, "t": 32, "b": 136},
+        hovermode="closest",
+        font={"size": 15},
     )
-    return figure
+    moving = list(range(len(still), len(drawn["data"])))
+    frames = [
+        {"name": str(step), "traces": moving, "data": [{"x": t["x"], "y": t["y"]} for t in walk]}
+        for step, walk in enumerate(walks)
+    ]
+    value = {"prefix": "step ", "xanchor": "right", "font": {"size": 15, "color": REFERENCE}}
+    unlabelled = {"ticklen": 0, "minorticklen": 0, "font": {"size": 1, "color": "rgba(0,0,0,0)"}}
+    return Moving(drawn, frames, steps, currentvalue=value, pad={"t": 66}, **unlabelled)
 
 
-def error_map(surface: Surface) -> go.Heatmap:
-    shown = np.maximum(surface.log10_error, LEAST).astype(np.float32)
-    high = float(shown.max())
-    ticks = log_ticks(LEAST, high, 5)
-    return go.Heatmap(
-        x=surface.w.astype(np.float32),
-        y=surface.b.astype(np.float32),
-        z=shown,
-        colorscale=MAGNITUDE,
-        reversescale=True,
-        zmin=LEAST,
-        zmax=high,
-        hovertemplate="w %{x:.2f}, b %{y:.2f}: E = 10^%{z:.1f}<extra></extra>",
-        colorbar={
-            "title": {"text": "error E", "side": "right"},
-            "tickvals": ticks["tickvals"],
-            "ticktext": ["≤ " + ticks["ticktext"][0], *ticks["ticktext"][1:]],
-            "thickness": 14,
-        },
-    )
+def error_map(surface: Surface) -> Part:
+    """The surface as a picture: where a line moves, Plotly would wipe a heatmap away."""
+    (left, right), (bottom, top) = surface.w[[0, -1]], surface.b[[0, -1]]
+    return {
+        "source": png(coloured(surface.log10_error[::-1])),
+        "xref": "x",
+        "yref": "y",
+        "x": left,
+        "y": top,
+        "sizex": right - left,
+        "sizey": top - bottom,
+        "sizing": "stretch",
+        "layer": "below",
+    }
 
 
-def walked(by_kind: Mapping[str, Descent], step: int) -> list[go.Scatter]:
+def coloured(log10_error: Array) -> NDArray[np.uint8]:
+    """log10 values as colours, (…, 4)."""
+    ramp = np.array([unlabel_rgb(c) for c in sample_colorscale(SCALE, 256)]).round().astype(np.uint8)
+    share = np.clip((log10_error - LOW) / (HIGH - LOW), 0.0, 1.0)
+    colours = ramp[np.round(255 * share).astype(int)]
+    return np.concatenate([colours, np.full((*colours.shape[:-1], 1), 255, np.uint8)], axis=-1)
+
+
+def colour_bar() -> Part:
+    """The picture's colours, beside it; an empty trace carries them."""
+    ticks = log_ticks(LOW, HIGH, 5)
+    bar = {
+        "title": {"text": "error E", "side": "right"},
+        "tickvals": ticks["tickvals"],
+        "ticktext": [f"≤ {ticks['ticktext'][0]}", *ticks["ticktext"][1:]],
+        "thickness": 14,
+    }
+    colours = {"color": [LOW], "cmin": LOW, "cmax": HIGH, "colorscale": SCALE, "showscale": True, "colorbar": bar}
+    return {"x": [None], "y": [None], "mode": "markers", "marker": colours, "showlegend": False, "hoverinfo": "skip"}
+
+
+def walked(by_kind: Mapping[str, Descent], step: int) -> list[Part]:
     """The paths up to a step: for each kind a line, and the point where it stands."""
     return [trace for kind, descent in by_kind.items() for trace in walk(kind, descent, step)]
 
 
-def walk(kind: str, descent: Descent, step: int) -> tuple[go.Scatter, go.Scatter]:
-    w, b = descent.w.astype(np.float32)[: step + 1], descent.b.astype(np.float32)[: step + 1]
-    colour = CLIPPING_COLOURS[kind]
-    line = go.Scatter(
-        x=w,
-        y=b,
-        mode="lines",
-        name=CLIPPED[kind],
-        legendgroup=kind,
-        line={"color": colour, "width": WIDTHS[kind]},
-        hovertemplate="w %{x:.3f}, b %{y:.3f}",
-    )
-    marker = {"color": colour, "size": 14, "line": {"color": EDGE, "width": 2}}
-    point = go.Scatter(
-        x=w[-1:], y=b[-1:], mode="markers", marker=marker, hoverinfo="skip", showlegend=False, legendgroup=kind
-    )
+def walk(kind: str, descent: Descent, step: int) -> tuple[Part, Part]:
+    w, b, colour = descent.w[: step + 1], descent.b[: step + 1], CLIPPING_COLOURS[kind]
+    line = {
+        "x": packed(w),
+        "y": packed(b),
+        "mode": "lines",
+        "name": CLIPPED[kind],
+        "legendgroup": kind,
+        "line": {"color": colour, "width": WIDTHS[kind]},
+        "hovertemplate": "w %{x:.3f}, b %{y:.3f}",
+    }
+    point = {
+        "x": packed(w[-1:]),
+        "y": packed(b[-1:]),
+        "mode": "markers",
+        "legendgroup": kind,
+        "marker": {"color": colour, "size": 14, "line": {"color": "#FFFFFF", "width": 2}},
+        "showlegend": False,
+        "hoverinfo": "skip",
+    }
     return line, point
 
 
-def gone(kind: str, descent: Descent, line: int) -> dict[str, Any]:
-    """The words where a path leaves the view for good: at which step, and where it lands."""
+def landings(by_kind: Mapping[str, Descent]) -> list[Part]:
+    """The words where paths leave the view for good, below one another: at which step, and where it lands."""
+    gone = [kind for kind, descent in by_kind.items() if descent.leaves is not None]
+    return [landing(kind, by_kind[kind], line) for line, kind in enumerate(gone)]
+
+
+def landing(kind: str, descent: Descent, line: int) -> Part:
     assert descent.exit is not None
     assert descent.leaves is not None
     (w, b), landed, view = descent.exit, descent.leaves, descent.view
+    left, low = w < sum(view["w"]) / 2, b < sum(view["b"]) / 2
     return {
         "x": w,
         "y": b,
         "text": f"step {landed} → ({number(descent.w[landed])}, {number(descent.b[landed])})",
         "showarrow": False,
-        "xanchor": "left" if w < sum(view["w"]) / 2 else "right",
-        "yanchor": "bottom" if b < sum(view["b"]) / 2 else "top",
-        "yshift": 30 * line * (1 if b < sum(view["b"]) / 2 else -1),
-        "xshift": 8 if w < sum(view["w"]) / 2 else -8,
+        "xanchor": "left" if left else "right",
+        "yanchor": "bottom" if low else "top",
+        "xshift": 8 if left else -8,
+        "yshift": 30 * line * (1 if low else -1),
         "bgcolor": "#FFFFFF",
         "borderpad": 3,
         "font": {"color": "#1B1A22", "size": 15},
@@ -116,8 +148,10 @@ def gone(kind: str, descent: Descent, line: int) -> dict[str, Any]:
     }
 
 
-def buttons() -> dict[str, Any]:
-    """Play and pause; they work in the browser, without the server."""
+def buttons() -> Part:
+    """Play and pause; like the slider they work in the browser, without the server."""
+    play = {**AT_ONCE, "frame": STEP, "fromcurrent": True}
+    pause = {**AT_ONCE, "frame": {**STEP, "duration": 0}}
     return {
         "type": "buttons",
         "direction": "left",
@@ -128,28 +162,7 @@ def buttons() -> dict[str, Any]:
         "pad": {"t": 58},
         "showactive": False,
         "buttons": [
-            {"label": "▶", "method": "animate", "args": [None, {**AT_ONCE, "frame": FRAME, "fromcurrent": True}]},
-            {
-                "label": "❚❚",
-                "method": "animate",
-                "args": [[None], {**AT_ONCE, "frame": {**FRAME, "duration": 0}}],
-            },
+            {"label": "▶", "method": "animate", "args": [None, play]},
+            {"label": "❚❚", "method": "animate", "args": [[None], pause]},
         ],
-    }
-
-
-def slider(steps: int) -> dict[str, Any]:
-    """A slider over the steps, at the last one."""
-    still = {**AT_ONCE, "frame": {**FRAME, "duration": 0}}
-    return {
-        "active": steps,
-        "x": 0.0,
-        "len": 1.0,
-        "y": 0.0,
-        "pad": {"t": 66},
-        "currentvalue": {"prefix": "step ", "xanchor": "right", "font": {"size": 15, "color": REFERENCE}},
-        "ticklen": 0,
-        "minorticklen": 0,
-        "font": {"size": 1, "color": "rgba(0,0,0,0)"},
-        "steps": [{"label": str(k), "method": "animate", "args": [[str(k)], still]} for k in range(steps + 1)],
     }

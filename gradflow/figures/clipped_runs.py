@@ -2,7 +2,6 @@
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
 from gradflow.clipped_run import ClippedRun
 from gradflow.figures.theme import (
@@ -11,8 +10,8 @@ from gradflow.figures.theme import (
     TIME_AXIS,
     VANISHING_LINE,
     decades,
+    figure,
     log_ticks,
-    styled,
     subscripted,
     translucent,
 )
@@ -24,47 +23,68 @@ def clipped_runs(exploding: ClippedRun, vanishing: ClippedRun, threshold: float,
 
     The reader should conclude that clipping shortens ∂L/∂θ and does nothing to how much of the gradient arrives where.
     """
-    figure = make_subplots(2, 1, vertical_spacing=0.24, row_heights=[0.68, 0.32])
-    cases = {"exploding": (exploding, EXPLODING), "vanishing": (vanishing, VANISHING_LINE)}
-    for name, (run, colour) in cases.items():
-        label = f"{name}, ρ = {run.spectral_radius:g}"
-        t = np.arange(len(run.log10_norm))
-        curve = {"x": t, "y": run.log10_norm, "mode": "lines", "row": 1, "col": 1}
-        figure.add_scatter(
-            name=f"{label}: before", line={"color": translucent(colour, 0.35), "width": 12}, hoverinfo="skip", **curve
-        )
-        figure.add_scatter(
-            name="after", line={"color": colour, "width": 2.5}, hovertemplate="10^%{y:.1f} at step %{x}", **curve
-        )
-        figure.add_scatter(
-            x=np.log10([run.norm_before, run.norm_after]),
-            y=[name, name],
-            mode="lines+markers+text",
-            text=[f"  {number(run.norm_before)}", ""],
-            textposition="middle right",
-            textfont_size=15,
-            line={"color": colour, "width": 2.5},
-            marker={"color": [translucent(colour, 0.35), colour], "size": 14},
-            cliponaxis=False,
-            showlegend=False,
-            hoverinfo="skip",
-            row=2,
-            col=1,
-        )
-    curves = np.concatenate([run.log10_norm for run, _ in cases.values()])
-    figure.add_hline(y=0.0, row=1, col=1, line={"color": REFERENCE, "width": 1.5})
+    runs = {"exploding": (exploding, EXPLODING), "vanishing": (vanishing, VANISHING_LINE)}
+    curves = np.concatenate([run.log10_norm for run, _ in runs.values()])
     low, high = decades(float(curves.min()), float(curves.max()))
-    figure.update_xaxes(title=TIME_AXIS, range=[-0.5, len(t) - 0.5], showgrid=False, zeroline=False, row=1)
-    figure.update_yaxes(title=subscripted("‖∂L/∂h_t‖"), zeroline=False, row=1, **log_ticks(low, high + 1.0, 6))
-    lengths = np.log10([n for run, _ in cases.values() for n in (run.norm_before, run.norm_after)])
-    low, high = decades(float(lengths.min()), float(lengths.max()))
-    figure.add_vline(
-        x=float(np.log10(threshold)), row=2, col=1, line={"color": REFERENCE, "dash": "dash", "width": 1.5}
+    lengths = np.log10([length for run, _ in runs.values() for length in (run.norm_before, run.norm_after)])
+    least, most = decades(float(lengths.min()), float(lengths.max()))
+    length, c = len(exploding.log10_norm) - 1, float(np.log10(threshold))
+    line = {"type": "line", "line": {"color": REFERENCE, "width": 1.5}}
+    return figure(
+        [trace for name, (run, colour) in runs.items() for trace in traces(name, run, colour)],
+        height,
+        xaxis={"title": {"text": TIME_AXIS}, "range": [-0.5, length + 0.5], "showgrid": False, "anchor": "y"},
+        yaxis={
+            "title": {"text": subscripted("‖∂L/∂h_t‖"), "standoff": 24},
+            "domain": [0.48, 1.0],
+            **log_ticks(low, high + 1.0, 6),
+        },
+        xaxis2={
+            "title": {"text": "‖∂L/∂θ‖ before clipping → after"},
+            "anchor": "y2",
+            **log_ticks(least - 0.5, most + 1.5, 8),
+        },
+        yaxis2={"range": [1.6, -0.6], "domain": [0.0, 0.24], "anchor": "x2", "showgrid": False},
+        shapes=[
+            {**line, "xref": "x domain", "x0": 0, "x1": 1, "y0": 0, "y1": 0},
+            {**line, "xref": "x2", "yref": "y2 domain", "x0": c, "x1": c, "y0": 0, "y1": 1},
+        ],
+        hovermode="closest",
+        margin={"l": 96, "r": 16, "t": 32, "b": 48},
+        font={"size": 15},
     )
-    figure.update_xaxes(
-        title="‖∂L/∂θ‖ before clipping → after", zeroline=False, row=2, **log_ticks(low - 0.5, high + 1.5, 8)
-    )
-    figure.update_yaxes(range=[1.6, -0.6], showgrid=False, row=2)
-    styled(figure, height)
-    figure.update_yaxes(title_standoff=24, row=1)
-    return figure.update_layout(hovermode="closest", legend_font_size=15, margin={"l": 96, "r": 16, "t": 32, "b": 48})
+
+
+def traces(name: str, run: ClippedRun, colour: str) -> list[dict]:
+    """One network's curve, wide for before and thin for after, and its two lengths joined."""
+    curve = {"x": np.arange(len(run.log10_norm)), "y": run.log10_norm, "mode": "lines"}
+    pale = translucent(colour, 0.35)
+    return [
+        {
+            **curve,
+            "name": f"{name}, ρ = {run.spectral_radius:g}: before",
+            "line": {"color": pale, "width": 12},
+            "hoverinfo": "skip",
+        },
+        {
+            **curve,
+            "name": "after",
+            "line": {"color": colour, "width": 2.5},
+            "hovertemplate": "10^%{y:.1f} at step %{x}",
+        },
+        {
+            "x": np.log10([run.norm_before, run.norm_after]),
+            "y": [name, name],
+            "xaxis": "x2",
+            "yaxis": "y2",
+            "mode": "lines+markers+text",
+            "text": [f"  {number(run.norm_before)}", ""],
+            "textposition": "middle right",
+            "textfont": {"size": 15},
+            "line": {"color": colour, "width": 2.5},
+            "marker": {"color": [pale, colour], "size": 14},
+            "cliponaxis": False,
+            "showlegend": False,
+            "hoverinfo": "skip",
+        },
+    ]

@@ -1,15 +1,12 @@
 """Two training runs side by side: the loss, and the gradient's length before and after clipping."""
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from plotly.subplots import make_subplots
 
-from gradflow.activations import Array
 from gradflow.clipping import CLIPPED
-from gradflow.figures.theme import CLIPPING_COLOURS, REFERENCE, log_ticks, styled
+from gradflow.figures.theme import CLIPPING_COLOURS, REFERENCE, figure, log_ticks
 from gradflow.training import BASELINE, BLOCK, Learning, Training
 
 TOP_LOSS = 2.0 * BASELINE
@@ -22,47 +19,59 @@ def race_curves(setup: Training, runs: Mapping[str, Learning], height: int = 470
     The reader should conclude which run learns, and that the clipped run's gradients are as long as the other's before
     clipping, and never longer than the threshold after it. Axes are those of the whole run from the start.
     """
-    figure = make_subplots(2, 1, shared_xaxes=True, vertical_spacing=0.06, row_heights=[0.55, 0.45])
-    lowest = -1.0
-    for kind, run in runs.items():
-        colour = CLIPPING_COLOURS[kind]
-        figure.add_scatter(
-            x=run.step,
-            y=run.loss,
-            name=CLIPPED[kind],
-            mode="lines",
-            line={"color": colour, "width": 3},
-            hovertemplate="%{y:.3f}",
-            row=1,
-            col=1,
-        )
-        before, after = np.log10(run.norm_before), np.log10(run.norm_after)
-        lowest = min([lowest, *np.floor(after)])
-        if kind != "none":
-            dotted = {"color": colour, "width": 2, "dash": "dot"}
-            figure.add_scatter(**norms(run.step, before, dotted, name="before clipping", showlegend=True))
-        figure.add_scatter(**norms(run.step, after, {"color": colour, "width": 3}, name=CLIPPED[kind]))
-    for value, text, row, place in (
-        (BASELINE, "always answering 1: 1/6", 1, "top right"),
-        (float(np.log10(setup.threshold)), f"threshold c = {setup.threshold:g}", 2, "bottom right"),
-    ):
-        figure.add_hline(
-            y=value,
-            row=row,
-            col=1,
-            line={"color": REFERENCE, "width": 1.5, "dash": "dash"},
-            annotation={"text": text, "font": {"color": REFERENCE, "size": 14}},
-            annotation_position=place,
-        )
-    figure.update_xaxes(range=[0, setup.steps], showgrid=False, zeroline=False)
-    figure.update_xaxes(title="training step", row=2)
-    figure.update_yaxes(title="loss", range=[0.0, TOP_LOSS], zeroline=False, row=1)
-    figure.update_yaxes(title="‖∂L/∂θ‖", zeroline=False, row=2, **log_ticks(lowest, TOP_NORM, 5))
-    return styled(figure, height).update_layout(legend_font_size=15)
+    threshold = float(np.log10(setup.threshold))
+    lowest = min([-1.0, *(np.floor(np.log10(n)) for run in runs.values() for n in run.norm_after)])
+    steps = {"range": [0, setup.steps], "showgrid": False}
+    return figure(
+        [trace for kind, run in runs.items() for trace in traces(kind, run)],
+        height,
+        xaxis={**steps, "anchor": "y", "matches": "x2", "showticklabels": False},
+        yaxis={"title": {"text": "loss", "standoff": 10}, "domain": [0.48, 1.0], "range": [0.0, TOP_LOSS]},
+        xaxis2={**steps, "anchor": "y2", "title": {"text": "training step"}},
+        yaxis2={
+            "title": {"text": "‖∂L/∂θ‖", "standoff": 10},
+            "domain": [0.0, 0.42],
+            "anchor": "x2",
+            **log_ticks(lowest, TOP_NORM, 5),
+        },
+        shapes=[across("", BASELINE), across("2", threshold)],
+        annotations=[
+            at_right("", BASELINE, "always answering 1: 1/6", "bottom"),
+            at_right("2", threshold, f"threshold c = {setup.threshold:g}", "top"),
+        ],
+        font={"size": 15},
+    )
 
 
-def norms(step: Array, log10_norm: Array, line: dict[str, Any], **style: Any) -> dict[str, Any]:
-    """A line of the lower panel."""
-    hover = f"longest in {BLOCK} steps: 10^%{{y:.1f}}"
-    panel = {"row": 2, "col": 1, "showlegend": False, "hovertemplate": hover}
-    return {"x": step, "y": log10_norm, "mode": "lines", "line": line, **panel, **style}
+def traces(kind: str, run: Learning) -> list[dict]:
+    """One run's loss, and its longest gradients: before clipping dotted, where there is clipping, and after it."""
+    look = {"x": run.step, "mode": "lines", "line": {"color": CLIPPING_COLOURS[kind], "width": 3}}
+    below = {"xaxis": "x2", "yaxis": "y2", "hovertemplate": f"longest in {BLOCK} steps: 10^%{{y:.1f}}"}
+    dotted = {"color": CLIPPING_COLOURS[kind], "width": 2, "dash": "dot"}
+    before = {**look, **below, "y": np.log10(run.norm_before), "line": dotted, "name": "before clipping"}
+    return [
+        {**look, "y": run.loss, "name": CLIPPED[kind], "hovertemplate": "%{y:.3f}"},
+        *([before] if kind != "none" else []),
+        {**look, **below, "y": np.log10(run.norm_after), "name": CLIPPED[kind], "showlegend": False},
+    ]
+
+
+def across(panel: str, y: float) -> dict:
+    """A reference line across a panel."""
+    line = {"color": REFERENCE, "width": 1.5, "dash": "dash"}
+    return {
+        "type": "line",
+        "xref": f"x{panel} domain",
+        "yref": f"y{panel}",
+        "x0": 0,
+        "x1": 1,
+        "y0": y,
+        "y1": y,
+        "line": line,
+    }
+
+
+def at_right(panel: str, y: float, text: str, anchor: str) -> dict:
+    """A reference line's words at its right end."""
+    place = {"xref": f"x{panel} domain", "yref": f"y{panel}", "x": 1, "y": y, "xanchor": "right", "yanchor": anchor}
+    return {**place, "text": text, "showarrow": False, "font": {"color": REFERENCE, "size": 14}}

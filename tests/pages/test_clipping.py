@@ -81,7 +81,7 @@ def setup_of(page):
 
 
 def lines(figure):
-    return {t["name"]: t for t in figure["data"] if t.get("name") and t["type"] == "scatter"}
+    return {t["name"]: t for t in figure["data"] if t.get("name")}
 
 
 def assert_the_library_s(page):
