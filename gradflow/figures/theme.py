@@ -78,7 +78,14 @@ def common_look(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> d
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"size": 16},
         "hovermode": "x",
-        "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
+        "legend": {
+            "orientation": "h",
+            "x": 0,
+            "y": 1.0,
+            "yanchor": "bottom",
+            "xanchor": "left",
+            "font": {"size": 15},
+        },
     }
     axes = {
         name: {**AXIS, **part, "title": {"font": {"size": 16}, "standoff": 6, **part.get("title", {})}}
@@ -92,22 +99,6 @@ def columns(count: int, gap: float) -> list[tuple[str, float, float]]:
     """For `count` pictures side by side: the number behind an axis' name ("" for the first), left and right as shares."""
     width = (1.0 - gap * (count - 1)) / max(1, count)
     return [(str(k + 1) if k else "", k * (width + gap), k * (width + gap) + width) for k in range(count)]
-
-
-def styled(figure: go.Figure, height: int) -> go.Figure:
-    """The common layout: fixed height and margins so that nothing jumps, no chrome."""
-    figure.update_layout(
-        height=height,
-        margin=MARGIN,
-        paper_bgcolor="rgba(0,0,0,0)",
-        plot_bgcolor="rgba(0,0,0,0)",
-        font_size=16,
-        hovermode="x",
-        legend={"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left"},
-    )
-    figure.update_xaxes(tickfont_size=15, title_font_size=16, title_standoff=6)
-    figure.update_yaxes(tickfont_size=15, title_font_size=16, title_standoff=10)
-    return figure
 
 
 def enlarged(figure: go.Figure, scale: float) -> go.Figure:
