@@ -17,6 +17,7 @@ from gradflow.activations import ACTIVATIONS, Activation, Array
 from gradflow.checks import check_choice
 
 Product = Callable[[Array], Array]
+HIGHWAY = "highway"  # the path through time that meets no weight
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,19 @@ class Cell:
         Takes one step's `da`, its other `partials`, then the product with W_hhᵀ (and with the late rows' transpose). In
         place, `da` turns from the local derivative into ∂L/∂a_t, and `dc` from a share into the total ∂L/∂c_t.
         """
+        raise NotImplementedError
+
+    def paths(self, dh: Array, dc: Any, da: Array, *others: Any) -> dict[str, tuple[Any, Any]]:
+        """`step_back` with its sums left open: path → its shares of (∂L/∂h_{t−1}, ∂L/∂c_{t−1}), 0.0 where it does not lead.
+
+        HIGHWAY is the elementwise path, if there is one; the others bear the name of the gate through whose pre-activation
+        they go. Takes the totals ∂L/∂h_t and ∂L/∂c_t, the `partials`, and products with W_hhᵀ that keep the slots apart.
+        Nothing is changed in place.
+        """
+        raise NotImplementedError
+
+    def total_c(self, dh: Array, dc: Any, *others: Any) -> Array:
+        """The total ∂L/∂c_t from c_{t+1}'s share of it and the total ∂L/∂h_t: the paths inside a step, given its `partials`."""
         raise NotImplementedError
 
     def late_operand(self, a: Array, h: Array) -> Array:

@@ -1,12 +1,12 @@
 """The GRU with the reset after the matrix product: n = φ(W_in x + b_in + r ⊙ (W_hn h + b_hn))."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from gradflow.activations import ONE, sigmoid, sigmoid_parts
-from gradflow.cells.cell import Array, Cell, Product
+from gradflow.cells.cell import HIGHWAY, Array, Cell, Product
 from gradflow.checks import check_choice
 
 UPDATES = {"keep": "h′ = (1−z) ⊙ n + z ⊙ h", "write": "h′ = (1−z) ⊙ h + z ⊙ n"}
@@ -61,6 +61,10 @@ class ResetAfterGRU(Cell):
         da *= dh
         return UT(da[1:]) + kept * dh, None
 
+    def paths(self, dh: Array, dc: None, da: Array, kept: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
+        by_r, by_z, by_n = UT(da[1:] * dh)
+        return {HIGHWAY: (kept * dh, 0.0), "r": (by_r, 0.0), "z": (by_z, 0.0), "n": (by_n, 0.0)}
+
     def gate_values(self, a: Array) -> dict[str, Array]:
         r, z = sigmoid(a[1:3])
         return {"r": r, "z": z, "n": self.phi.value(a[0] + r * a[3])}
@@ -98,6 +102,13 @@ class ResetBeforeGRU(ResetAfterGRU):
         d_rh = UT_n(da[2:])
         da[0] *= d_rh
         return UT(da[:2]) + r * d_rh + kept * dh, None
+
+    def paths(  # type: ignore[override]
+        self, dh: Array, dc: None, da: Array, r: Array, kept: Array, UT: Product, UT_n: Product
+    ) -> dict[str, tuple[Any, Any]]:
+        (d_rh,) = UT_n(da[2:] * dh)
+        by_r, by_z = UT(np.stack([da[0] * d_rh, da[1] * dh]))
+        return {HIGHWAY: (kept * dh, 0.0), "r": (by_r, 0.0), "z": (by_z, 0.0), "n": (r * d_rh, 0.0)}
 
     def late_operand(self, a: Array, h: Array) -> Array:
         return sigmoid(a[0]) * h[:-1]

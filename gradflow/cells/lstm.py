@@ -1,12 +1,12 @@
 """The LSTM: c_t = f ⊙ c_{t−1} + i ⊙ g, h_t = o ⊙ φ(c_t)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from gradflow.activations import sigmoid, sigmoid_parts
-from gradflow.cells.cell import Array, Cell, Product
+from gradflow.cells.cell import HIGHWAY, Array, Cell, Product
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,13 @@ class LSTM(Cell):
         da[0] *= dh
         da[1:] *= dc
         return UT(da), f * dc
+
+    def paths(self, dh: Array, dc: Array, da: Array, dh_dc: Array, f: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
+        by_o, by_i, by_f, by_g = UT(np.concatenate([da[:1] * dh, da[1:] * dc]))
+        return {HIGHWAY: (0.0, f * dc), "i": (by_i, 0.0), "f": (by_f, 0.0), "g": (by_g, 0.0), "o": (by_o, 0.0)}
+
+    def total_c(self, dh: Array, dc: Any, dh_dc: Array, f: Array) -> Array:
+        return dc + dh * dh_dc
 
     def gate_values(self, a: Array) -> dict[str, Array]:
         o, i, f = sigmoid(a[:3])

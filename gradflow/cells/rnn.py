@@ -1,7 +1,7 @@
 """The vanilla RNN: h_t = φ(W_ih x_t + b_ih + W_hh h_{t−1} + b_hh)."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from gradflow.cells.cell import Array, Cell, Product
 
@@ -28,3 +28,7 @@ class RNN(Cell):
     def step_back(self, dh: Array, dc: None, da: Array, UT: Product) -> tuple[Array, None]:
         da *= dh
         return UT(da), None
+
+    def paths(self, dh: Array, dc: None, da: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
+        (h,) = UT(da * dh)
+        return {"h": (h, 0.0)}

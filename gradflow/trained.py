@@ -1,0 +1,56 @@
+"""An LSTM and a GRU whose weights have learned to remember: the adding problem, and the networks trained on it."""
+
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib import resources
+
+import numpy as np
+
+from gradflow.activations import Array
+from gradflow.checks import check_choice
+from gradflow.parameters import Params
+from gradflow.weights import from_torch
+
+CELLS = ("lstm", "gru")
+LONGEST = 100  # steps of the longest sequences in training
+
+
+def adding_problem(rng: np.random.Generator, length: int, batch: int) -> tuple[Array, Array]:
+    """x (T, B, 2): values uniform on [0, 1] and two marks, one in each half; y (B,): the sum of the two marked values.
+
+    Hochreiter & Schmidhuber 1997, experiment 4, in the form of Le et al. 2015. T ≥ 2. Always answering 1 has a mean squared
+    error of 1/6.
+    """
+    values, marks = rng.uniform(size=(length, batch)), np.zeros((length, batch))
+    first, second = rng.integers(0, length // 2, batch), rng.integers(length // 2, length, batch)
+    each = np.arange(batch)
+    marks[first, each] = marks[second, each] = 1.0
+    return np.stack([values, marks], axis=-1), values[first, each] + values[second, each]
+
+
+@dataclass(frozen=True, eq=False, repr=False)
+class Trained:
+    """A trained network: PyTorch's four arrays, the readout y = W_hy h_T + b_hy (H,) and (), and its squared error on
+    sequences of LONGEST steps that it has not seen."""
+
+    cell: str
+    params: Params
+    weight_hy: Array
+    bias_hy: float
+    error: float
+
+
+@lru_cache(maxsize=None)
+def trained(cell: str) -> Trained:
+    """The weights that `tests/record_trained.py` has trained on the adding problem, by the cell's name; read-only."""
+    check_choice("cell", cell, CELLS)
+    with (
+        resources.files("gradflow").joinpath("data/adding.npz").open("rb") as file,
+        np.load(file, allow_pickle=False) as stored,
+    ):
+        arrays = {name.removeprefix(f"{cell}/"): stored[name] for name in stored.files if name.startswith(f"{cell}/")}
+    weight_hy, bias_hy, error = (arrays.pop(name).astype(float) for name in ("weight_hy", "bias_hy", "error"))
+    params = from_torch(arrays, cell)
+    for array in (*params.values(), weight_hy):
+        array.flags.writeable = False
+    return Trained(cell, params, weight_hy, float(bias_hy), float(error))
