@@ -7,6 +7,7 @@ flow.log10_norm, flow.grads, flow.to_frame()
 
 import numpy as np
 
+from gradflow.adding import Trained, trained
 from gradflow.cells import CELLS, GRU, LSTM, RNN, Cell
 from gradflow.cliff import Descent, Steepest, Surface, descents, steepest, surface
 from gradflow.clipped_run import ClippedRun, clipped_run
@@ -18,6 +19,8 @@ from gradflow.measures import half_life, log10_factor, verdict
 from gradflow.memory import Memory, measure_memory, sweep_memory
 from gradflow.one_unit import Cycle, FixedPoint, OneUnit, fixed_points, one_unit, two_cycle
 from gradflow.operating_points import OperatingPoint, operating_points
+from gradflow.path_summary import PathSummary, summarise_paths
+from gradflow.paths import Split, other_convention, split_routes, split_steps
 from gradflow.radii import RadiusStudy, study_radii
 from gradflow.spectrum import (
     MeanField,
@@ -56,13 +59,16 @@ __all__ = [
     "Memory",
     "OneUnit",
     "OperatingPoint",
+    "PathSummary",
     "RadiusStudy",
     "Run",
+    "Split",
     "Steepest",
     "Summary",
     "Surface",
     "Sweep",
     "Trace",
+    "Trained",
     "Training",
     "backward",
     "build",
@@ -85,17 +91,22 @@ __all__ = [
     "measure_memory",
     "one_unit",
     "operating_points",
+    "other_convention",
     "race",
     "run",
     "singular_values",
     "spectral_radius",
+    "split_routes",
+    "split_steps",
     "steepest",
     "study_radii",
     "summarise",
+    "summarise_paths",
     "surface",
     "sweep",
     "sweep_memory",
     "train",
+    "trained",
     "two_cycle",
     "verdict",
 ]

@@ -22,7 +22,7 @@ from gradflow.activations import Array
 from gradflow.cells import Cell
 from gradflow.cells.cell import HIGHWAY, Product
 from gradflow.cells.gru import ResetAfterGRU
-from gradflow.checks import check_choice, check_number
+from gradflow.checks import check_number
 from gradflow.exponents import EXPONENT_OF_ZERO, MAX_POWER, Exponent, exponent_of, log10_norm, shift
 from gradflow.flow import Flow, Trace, columns
 from gradflow.parameters import Params

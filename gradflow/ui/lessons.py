@@ -69,4 +69,23 @@ LESSONS = (
             "gru_update",
         ),
     ),
+    Lesson(
+        "pages/lessons/paths.py",
+        "Paths through a cell",
+        "paths-through-a-cell",
+        controls=("length", "spectral_radius", "forget_bias", "update_bias"),
+        more=(
+            "seed",
+            "activation",
+            "input",
+            "text",
+            "init",
+            "rescale",
+            "input_scale",
+            "hidden",
+            "chrono",
+            "gru_reset",
+            "gru_update",
+        ),
+    ),
 )

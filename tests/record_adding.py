@@ -1,4 +1,4 @@
-"""Trains the LSTM and the GRU of gradflow/data/adding.npz: `PYTHONPATH=. python tests/record_trained.py` takes a few minutes.
+"""Trains the LSTM and the GRU of gradflow/data/adding.npz: `PYTHONPATH=. python tests/record_adding.py` takes a few minutes.
 
 Adam on the adding problem, from PyTorch's own start: no bias is set by hand, so that gates which stay open have learned to.
 """
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 import gradflow as gf
-from gradflow.trained import CELLS, LONGEST, adding_problem
+from gradflow.adding import LONGEST, TRAINED, adding_problem
 from gradflow.weights import draw_params
 
 FILE = Path(gf.__file__).parent / "data" / "adding.npz"
@@ -66,7 +66,7 @@ def train(cell):
 
 if __name__ == "__main__":
     stored = {}
-    for cell in CELLS:
+    for cell in TRAINED:
         theta = {name: np.asarray(value, np.float32) for name, value in train(cell).items()}
         error = squared_error(cell, {k: v.astype(float) for k, v in theta.items()}, np.random.default_rng(2), LONGEST)
         stored |= {f"{cell}/{name}": value for name, value in {**theta, "error": np.float32(error)}.items()}

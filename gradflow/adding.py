@@ -1,17 +1,20 @@
 """An LSTM and a GRU whose weights have learned to remember: the adding problem, and the networks trained on it."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 
 import numpy as np
 
 from gradflow.activations import Array
 from gradflow.checks import check_choice
+from gradflow.flow import Flow
 from gradflow.parameters import Params
-from gradflow.weights import from_torch
+from gradflow.unroll import backward, forward
+from gradflow.weights import from_torch, generator
 
-CELLS = ("lstm", "gru")
+TRAINED = ("lstm", "gru")
+MARKED = " marked"  # how the name of such a step ends
 LONGEST = 100  # steps of the longest sequences in training
 
 
@@ -40,10 +43,10 @@ class Trained:
     error: float
 
 
-@lru_cache(maxsize=None)
+@cache
 def trained(cell: str) -> Trained:
-    """The weights that `tests/record_trained.py` has trained on the adding problem, by the cell's name; read-only."""
-    check_choice("cell", cell, CELLS)
+    """The weights that `tests/record_adding.py` has trained on the adding problem, by the cell's name; read-only."""
+    check_choice("cell", cell, TRAINED)
     with (
         resources.files("gradflow").joinpath("data/adding.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as stored,
@@ -54,3 +57,19 @@ def trained(cell: str) -> Trained:
     for array in (*params.values(), weight_hy):
         array.flags.writeable = False
     return Trained(cell, params, weight_hy, float(bias_hy), float(error))
+
+
+def run_trained(cell: str, length: int, seed: int = 0) -> tuple[Flow, tuple[str, ...]]:
+    """One sequence of the adding problem through the trained network and back, and the names of its steps.
+
+    The loss is the network's own answer, L = w · h_T with w the readout's direction, ‖w‖ = 1. length ≥ 2.
+    """
+    network = trained(cell)
+    if length < 2:
+        raise ValueError(f"length must be at least 2 for trained weights, which add up two numbers, got {length}")
+    x, _ = adding_problem(generator(seed, "input"), length, 1)
+    trace = forward(cell, network.params, x)
+    dL_dh = np.zeros(trace.h.shape)
+    dL_dh[-1] = network.weight_hy / np.linalg.norm(network.weight_hy)
+    names = tuple(f"{value:.2f}{MARKED if mark else ''}" for value, mark in x[:, 0].tolist())
+    return backward(trace, dL_dh), names
