@@ -40,14 +40,15 @@ def routes_words(s: PathSummary) -> str:
     """What the routes show, why, what to try; then the checks."""
     gate = "f" if s.memory == "c" else "z"
     text = (
-        f"The gradient at {s.memory}_t by the way it came: the highway {s.gate} at every step ({product(s)}, the usual shortcut), "
+        f"The gradient at {s.memory}_t by the way it came: the highway {s.gate} at every step (the usual {product(s)}), "
         "a gate and W_hh at every step, or both in turn. "
         "A long path rarely keeps to one of them, so the mixed ones soon carry the rest; the shares add up to 1, "
         "and a negative one points against the whole. "
     )
     if s.weights == "trained":
-        first, second = s.marks
-        text += f"Look at the marked numbers (steps {first} and {second}): what lies before them matters less."
+        text += (
+            f"Look at the first marked number (dotted, step {s.marks[0]}): what the memory held before it matters less."
+        )
     else:
         text += f"Try a bias of {gate} of 3, then trained weights."
     return f"{text}\n\n:small[:gray[{checks(s)}]]"
@@ -82,7 +83,7 @@ def steps_words(s: PathSummary) -> str:
     most = max(through, key=through.__getitem__)
     others = ", ".join(f"{part} {number(size)}" for part, size in through.items() if part != most)
     last = (
-        "At a marked number the gates let it in, and the highway closes for what came before."
+        "They peak at the marked numbers (dotted), where the network decides what to keep."
         if s.weights == "trained"
         else "Raise the spectral radius, and they widen."
     )
@@ -114,16 +115,27 @@ def gates_words(s: PathSummary) -> str:
     here = f"{'Trained' if s.weights == 'trained' else 'Random'} weights: {how_open(s, s.kept)}. "
     other = "Random" if s.weights == "trained" else "Trained"
     there = "" if s.kept_other is None else f"{other} weights: {how_open(s, s.kept_other)}. "
-    return (
-        f"{here}{there}"
-        "A network needs no open gate everywhere: one unit that keeps its value is memory enough for one number."
-    )
+    return f"{here}{there}{lesson(s.kept if s.weights == 'trained' else s.kept_other)}"
+
+
+def lesson(trained: Array | None) -> str:
+    """What training has made of the memory gate."""
+    if trained is None:
+        return ""
+    units = open_units(trained)
+    if 0 < units <= trained.shape[1] // 4:
+        return "It need not be open everywhere: a few units that keep their value are memory enough for one number."
+    return "Training has opened it, but not for good: it closes where something new comes in." if units else ""
 
 
 def how_open(s: PathSummary, kept: Array) -> str:
     """The median, the share of open values, and the units that are open most of the time."""
-    units = int((np.median(kept, axis=0) > OPEN).sum())
     return (
         f"{s.gate} is {number(float(np.median(kept)))} in the median and above {OPEN:g} in {(kept > OPEN).mean():.0%} of all "
-        f"values; {units} of {kept.shape[1]} units are above it most of the time"
+        f"values; {open_units(kept)} of {kept.shape[1]} units are above it most of the time"
     )
+
+
+def open_units(kept: Array) -> int:
+    """How many units are open most of the time."""
+    return int((np.median(kept, axis=0) > OPEN).sum())

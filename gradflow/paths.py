@@ -23,7 +23,7 @@ from gradflow.cells import Cell
 from gradflow.cells.cell import HIGHWAY, Product
 from gradflow.cells.gru import ResetAfterGRU
 from gradflow.checks import check_number
-from gradflow.exponents import EXPONENT_OF_ZERO, MAX_POWER, Exponent, exponent_of, log10_norm, shift
+from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, log10_norm, shift
 from gradflow.flow import Flow, Trace, columns
 from gradflow.parameters import Params
 
@@ -42,7 +42,8 @@ class Split:
     log10_norm (parts, rows, B) of each part's Euclidean norm, −inf for exactly zero; log10_whole (rows, B) that of the
     whole, as `backward` gives it. share (parts, rows, B): each part's projection on the whole, ⟨part, whole⟩ / ‖whole‖²: the
     shares add up to 1, a part that points against the whole has a negative one, and all are NaN where the whole is zero.
-    error (rows, B): ‖sum of the parts − whole‖ / ‖whole‖, 0 where both are zero.
+    error (rows, B): ‖sum of the parts − whole‖ / ‖whole‖, 0 where both are zero; where long parts cancel, it is that much
+    larger than their rounding.
     """
 
     parts: tuple[str, ...]
@@ -112,12 +113,12 @@ def joined(went: Array, exponent: Exponent) -> tuple[Array, Exponent]:
     Every route keeps an exponent of its own, (routes, B): one that fades far below the others keeps its digits.
     """
     reach = exponent_of(went).max(1)
-    size = exponent + np.where(reach > EXPONENT_OF_ZERO, np.maximum(reach, -MAX_POWER), reach)
+    size = np.where(reach > EXPONENT_OF_ZERO, exponent + reach, EXPONENT_OF_ZERO)
     top = np.where(LEADS[..., None], size, EXPONENT_OF_ZERO).max(1)
-    top = np.where(top > EXPONENT_OF_ZERO // 2, top, 0)
-    power = np.clip(exponent - top[:, None], -9999, MAX_POWER).astype(np.int32)
-    scale = np.where(LEADS[..., None], np.ldexp(1.0, power), 0.0)
-    return np.einsum("ksb,snhb->knhb", scale, went), top
+    below = np.clip(size - top[:, None], -9999, 0).astype(np.int32)
+    scale = np.where(LEADS[..., None], np.ldexp(1.0, below), 0.0)
+    unit = shift(went, np.broadcast_to(-reach[:, None], (*went.shape[:2], went.shape[-1])))
+    return np.einsum("ksb,snhb->knhb", scale, unit), np.where(top > EXPONENT_OF_ZERO, top, 0)
 
 
 def checked(flow: Flow) -> Flow:

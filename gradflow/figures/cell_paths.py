@@ -145,7 +145,7 @@ def gate_map(s: PathSummary, height: int = 320) -> go.Figure:
         height,
         hovermode="closest",
         bargap=0.0,
-        xaxis={**time_axis(s), "title": {"text": "step t"}, "domain": [0.0, 0.68], "range": [0.5, s.length + 0.5]},
+        xaxis={**time_axis(s), "title": {"text": "step t"}, "domain": [0.0, 0.64], "range": [0.5, s.length + 0.5]},
         yaxis={
             "title": {"text": "units, most open on top", "standoff": 10},
             "showgrid": False,
