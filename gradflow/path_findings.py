@@ -38,7 +38,6 @@ def headline(s: PathSummary) -> str:
 
 def routes_words(s: PathSummary) -> str:
     """What the routes show, why, what to try; then the checks."""
-    gate = "f" if s.memory == "c" else "z"
     text = (
         f"The gradient at {s.memory}_t by the way it came: the highway {s.gate} at every step (the usual {product(s)}), "
         "a gate and W_hh at every step, or both in turn. "
@@ -50,7 +49,8 @@ def routes_words(s: PathSummary) -> str:
             f"Look at the first marked number (dotted, step {s.marks[0]}): what the memory held before it matters less."
         )
     else:
-        text += f"Try a bias of {gate} of 3, then trained weights."
+        gate, bias = "forget" if s.memory == "c" else "update", "3" if len(s.gate) == 1 else "−3"
+        text += f"Try a bias of the {gate} gate of {bias}, then trained weights."
     return f"{text}\n\n:small[:gray[{checks(s)}]]"
 
 
@@ -90,7 +90,7 @@ def steps_words(s: PathSummary) -> str:
     return (
         f"Beside the highway, {number(sizes[HIGHWAY])} as long as the whole, the path through the {INNER[most]} is the longest: "
         f"{number(through[most])}; the others: {others} (medians). "
-        f"A gate adds a path because it has read h through W_hh; its slope, at most ¼, keeps that path narrow. {last}"
+        f"A gate adds a path because it has read h through W_hh, a narrow one because its slope is at most ¼. {last}"
     )
 
 

@@ -154,13 +154,13 @@ def gate_map(s: PathSummary, height: int = 320) -> go.Figure:
         xaxis2={
             "domain": [0.78, 1.0],
             "anchor": "y2",
-            "title": {"text": "of all values"},
+            "title": {"text": f"of all {s.gate}"},
             "tickformat": ".0%",
             "rangemode": "tozero",
             "nticks": 3,
             "tickangle": 0,
         },
-        yaxis2={"anchor": "x2", "range": [0.0, 1.0], "title": {"text": s.gate, "standoff": 4}, "nticks": 6},
+        yaxis2={"anchor": "x2", "range": [0.0, 1.0], "nticks": 6},
         legend={"orientation": "h", "x": 1.0, "y": 1.0, "yanchor": "bottom", "xanchor": "right"},
     )
 
