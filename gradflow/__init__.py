@@ -7,7 +7,7 @@ flow.log10_norm, flow.grads, flow.to_frame()
 
 import numpy as np
 
-from gradflow.adding import Trained, trained
+from gradflow.adding import TrainedNetwork, trained_network
 from gradflow.cells import CELLS, GRU, LSTM, RNN, Cell
 from gradflow.cliff import Descent, Steepest, Surface, descents, steepest, surface
 from gradflow.clipped_run import ClippedRun, clipped_run
@@ -68,7 +68,7 @@ __all__ = [
     "Surface",
     "Sweep",
     "Trace",
-    "Trained",
+    "TrainedNetwork",
     "Training",
     "backward",
     "build",
@@ -106,7 +106,7 @@ __all__ = [
     "sweep",
     "sweep_memory",
     "train",
-    "trained",
+    "trained_network",
     "two_cycle",
     "verdict",
 ]

@@ -1,4 +1,4 @@
-"""An LSTM and a GRU whose weights have learned to remember: the adding problem, and the networks trained on it."""
+"""An LSTM and a GRU whose weights have learned to remember: they are trained on the adding problem."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -10,6 +10,7 @@ from gradflow.activations import Array
 from gradflow.checks import check_choice
 from gradflow.flow import Flow
 from gradflow.parameters import Params
+from gradflow.training import adding_problem
 from gradflow.unroll import backward, forward
 from gradflow.weights import from_torch, generator
 
@@ -18,21 +19,8 @@ MARKED = " marked"  # how the name of such a step ends
 LONGEST = 100  # steps of the longest sequences in training
 
 
-def adding_problem(rng: np.random.Generator, length: int, batch: int) -> tuple[Array, Array]:
-    """x (T, B, 2): values uniform on [0, 1] and two marks, one in each half; y (B,): the sum of the two marked values.
-
-    Hochreiter & Schmidhuber 1997, experiment 4, in the form of Le et al. 2015. T ≥ 2. Always answering 1 has a mean squared
-    error of 1/6.
-    """
-    values, marks = rng.uniform(size=(length, batch)), np.zeros((length, batch))
-    first, second = rng.integers(0, length // 2, batch), rng.integers(length // 2, length, batch)
-    each = np.arange(batch)
-    marks[first, each] = marks[second, each] = 1.0
-    return np.stack([values, marks], axis=-1), values[first, each] + values[second, each]
-
-
 @dataclass(frozen=True, eq=False, repr=False)
-class Trained:
+class TrainedNetwork:
     """A trained network: PyTorch's four arrays, the readout y = W_hy h_T + b_hy (H,) and (), and its squared error on
     sequences of LONGEST steps that it has not seen."""
 
@@ -44,7 +32,7 @@ class Trained:
 
 
 @cache
-def trained(cell: str) -> Trained:
+def trained_network(cell: str) -> TrainedNetwork:
     """The weights that `tests/record_adding.py` has trained on the adding problem, by the cell's name; read-only."""
     check_choice("cell", cell, TRAINED)
     with (
@@ -56,7 +44,7 @@ def trained(cell: str) -> Trained:
     params = from_torch(arrays, cell)
     for array in (*params.values(), weight_hy):
         array.flags.writeable = False
-    return Trained(cell, params, weight_hy, float(bias_hy), float(error))
+    return TrainedNetwork(cell, params, weight_hy, float(bias_hy), float(error))
 
 
 def run_trained(cell: str, length: int, seed: int = 0) -> tuple[Flow, tuple[str, ...]]:
@@ -64,7 +52,7 @@ def run_trained(cell: str, length: int, seed: int = 0) -> tuple[Flow, tuple[str,
 
     The loss is the network's own answer, L = w · h_T with w the readout's direction, ‖w‖ = 1. length ≥ 2.
     """
-    network = trained(cell)
+    network = trained_network(cell)
     if length < 2:
         raise ValueError(f"length must be at least 2 for trained weights, which add up two numbers, got {length}")
     x, _ = adding_problem(generator(seed, "input"), length, 1)

@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 
 import gradflow as gf
-from gradflow.adding import LONGEST, TRAINED, adding_problem
+from gradflow.adding import LONGEST, TRAINED
+from gradflow.training import adding_problem
 from gradflow.weights import draw_params
 
 FILE = Path(gf.__file__).parent / "data" / "adding.npz"

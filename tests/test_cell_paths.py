@@ -20,11 +20,12 @@ from helpers import (
 )
 
 import gradflow as gf
-from gradflow.adding import LONGEST, TRAINED, adding_problem
+from gradflow.adding import LONGEST, TRAINED
 from gradflow.cells.cell import HIGHWAY
 from gradflow.path_summary import paths_frame, summarise_paths
 from gradflow.paths import DIRECT, MIXED, ROUTES
 from gradflow.paths import GATES as BY_GATES
+from gradflow.training import adding_problem
 
 STEP = 1e-30j
 NAMES = {"rnn": ("h",), "lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
@@ -278,7 +279,7 @@ def test_the_other_convention_is_the_same_network(reset):
 @pytest.mark.parametrize("cell", TRAINED)
 def test_the_trained_weights_have_learned_to_add(cell):
     """Held to fresh sequences; always answering 1 has an error of 1/6."""
-    network = gf.trained(cell)
+    network = gf.trained_network(cell)
     x, y = adding_problem(np.random.default_rng(99), LONGEST, 400)
     with np.errstate(under="ignore"):
         h = gf.forward(cell, network.params, x).h[-1]
@@ -290,9 +291,9 @@ def test_the_trained_weights_have_learned_to_add(cell):
 
 def test_trained_weights_cannot_be_changed_by_accident():
     with pytest.raises(ValueError, match="read-only"):
-        gf.trained("gru").params["weight_hh_l0"][0, 0] = 1.0
+        gf.trained_network("gru").params["weight_hh_l0"][0, 0] = 1.0
     with pytest.raises(ValueError, match="cell must be one of lstm, gru, got 'rnn'"):
-        gf.trained("rnn")
+        gf.trained_network("rnn")
 
 
 EXP = gf.Experiment(cell="gru", input="noise", batch=1, length=60, hidden=8)

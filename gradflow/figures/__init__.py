@@ -2,6 +2,7 @@
 
 from gradflow.figures.activations import activation_curves, activation_panels
 from gradflow.figures.bias_sweeps import entry_against_bias, kept_against_bias
+from gradflow.figures.cell_paths import gate_map, path_routes, path_steps
 from gradflow.figures.cliff_paths import cliff_paths
 from gradflow.figures.clipped_runs import clipped_runs
 from gradflow.figures.clipped_vector import clipped_vector
