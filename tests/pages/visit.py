@@ -15,6 +15,7 @@ import gradflow as gf
 from gradflow.experiment import KNOBS
 from gradflow.ui.lessons import LESSONS
 
+URLS = {Path(lesson.path).stem: lesson.url for lesson in LESSONS}
 APP = Path(__file__).parents[2] / "app.py"
 FRAME = {"present", "hide", "link_hides", "link_presents", "figure_format"}  # the frame's own, on every page
 KINDS = ("slider", "number_input", "selectbox", "button_group", "toggle", "text_input")
@@ -28,10 +29,7 @@ class Visit:
         self.app = AppTest.from_file(str(APP), default_timeout=120)
         for key, value in query.items():
             self.app.query_params[key] = value
-        (url,) = (lesson.url for lesson in LESSONS if Path(lesson.path).stem == page)
-        self.app._page_hash = (
-            calc_hash(url) if url else ""
-        )  # `switch_page` knows a page only after the door's first run
+        self.app._page_hash = calc_hash(URLS[page])  # a deep link; `switch_page` knows only what a run has registered
         self.run()
 
     def run(self):
