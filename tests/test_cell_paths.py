@@ -28,41 +28,38 @@ from gradflow.paths import GATES as BY_GATES
 from gradflow.training import adding_problem
 
 STEP = 1e-30j
-NAMES = {"rnn": ("h",), "lstm": ("i", "f", "g", "o"), "gru": ("r", "z", "n")}
+NAMES = {"rnn": ("h",), "lstm": ("i", "f", "g", "o", HIGHWAY), "gru": ("r", "z", "n", HIGHWAY)}
 
 
-def one_step(name, activation, params, x_t, feeds, highway):
-    """(h_t, c_t) from the textbook, with h_{t−1} fed to every gate on its own, and what the highway carries apart."""
+def one_step(name, activation, params, x_t, h, c):
+    """h_t, or h_t and c_t behind one another, from the textbook; every path reads a h_{t−1} and c_{t−1} of its own."""
     kind, *options = name.split("-")
     phi = PHI[activation]
     u, b = np.split(params["weight_hh_l0"], GATES[kind]), np.split(params["bias_hh_l0"], GATES[kind])
     inputs = np.split(params["weight_ih_l0"] @ x_t + params["bias_ih_l0"], GATES[kind])
     if kind == "rnn":
-        return phi(inputs[0] + u[0] @ feeds["h"] + b[0]), None
+        return phi(inputs[0] + u[0] @ h["h"] + b[0])
     if kind == "lstm":
-        a = [i + u_k @ feeds[k] + b_k for i, u_k, k, b_k in zip(inputs, u, "ifgo", b, strict=True)]
-        c = sigma(a[1]) * highway + sigma(a[0]) * phi(a[2])
-        return sigma(a[3]) * phi(c), c
-    r, z = (sigma(inputs[k] + u[k] @ feeds["rz"[k]] + b[k]) for k in (0, 1))
-    if "before" in options:
-        n = phi(inputs[2] + u[2] @ (r * feeds["n"]) + b[2])
-    else:
-        n = phi(inputs[2] + r * (u[2] @ feeds["n"] + b[2]))
-    return (z * n + (1 - z) * highway if "write" in options else (1 - z) * n + z * highway), None
+        a = [i + u_k @ h[k] + b_k for i, u_k, k, b_k in zip(inputs, u, "ifgo", b, strict=True)]
+        c_t = sigma(a[1]) * c[HIGHWAY] + sigma(a[0]) * phi(a[2])
+        return np.concatenate([sigma(a[3]) * phi(c_t), c_t])
+    r, z = (sigma(inputs[k] + u[k] @ h["rz"[k]] + b[k]) for k in (0, 1))
+    from_state = u[2] @ (r * h["n"]) + b[2] if "before" in options else r * (u[2] @ h["n"] + b[2])
+    n = phi(inputs[2] + from_state)
+    return z * n + (1 - z) * h[HIGHWAY] if "write" in options else (1 - z) * n + z * h[HIGHWAY]
 
 
 def jacobians(name, activation, params, x_t, h, c):
-    """Path → ∂(h_t, c_t)/∂(what enters it), rows first, by complex steps; the highway's enters at the memory."""
-    kind = name.split("-")[0]
-    entries = dict.fromkeys(NAMES[kind], h)
-    memory = h if c is None else c
+    """Path → ∂(h_t, c_t)/∂(the h_{t−1} and c_{t−1} that it reads), by complex steps."""
+    paths = NAMES[name.split("-")[0]]
+    state = h if c is None else np.concatenate([h, c])
     found = {}
-    for path in (*entries, *(() if kind == "rnn" else (HIGHWAY,))):
+    for path in paths:
         columns = []
-        for unit in np.eye(len(h)):
-            feeds = {k: v + (STEP * unit if k == path else 0j) for k, v in entries.items()}
-            out = one_step(name, activation, params, x_t, feeds, memory + (STEP * unit if path == HIGHWAY else 0j))
-            columns.append(np.concatenate([part.imag / STEP.imag for part in out if part is not None]))
+        for unit in np.eye(len(state)):
+            read = {k: state + (STEP * unit if k == path else 0j) for k in paths}
+            h_read, c_read = {k: v[: len(h)] for k, v in read.items()}, {k: v[len(h) :] for k, v in read.items()}
+            columns.append(one_step(name, activation, params, x_t, h_read, c_read).imag / STEP.imag)
         found[path] = np.stack(columns, axis=1)
     return found
 
@@ -98,11 +95,10 @@ def at_memory(flow, t, dh, dc):
     return dc + (inside(flow, t) * dh if t > 0 else 0.0)
 
 
-def sent(flow, jacobian, path, vector):
+def sent(flow, jacobian, vector):
     """What a path makes of a cotangent one step back, at h and at c."""
     back = jacobian.T @ vector
-    zero = np.zeros_like(back)
-    return (zero, back) if path == HIGHWAY and flow.grad_c is not None else (back, zero)
+    return np.split(back, 2) if flow.grad_c is not None else (back, np.zeros_like(back))
 
 
 @pytest.mark.parametrize("activation", ACTIVATIONS)
@@ -113,9 +109,7 @@ def test_every_part_of_a_step_is_that_path_s_own_derivative(name, activation):
     assert set(split.parts) == {*by_step[0], DIRECT}
     for t in range(5):
         whole = (flow.grad_h if flow.grad_c is None else flow.grad_c)[t, 0]
-        want = {
-            path: at_memory(flow, t, *sent(flow, j, path, cotangent(flow, t + 1))) for path, j in by_step[t].items()
-        }
+        want = {path: at_memory(flow, t, *sent(flow, j, cotangent(flow, t + 1))) for path, j in by_step[t].items()}
         want[DIRECT] = at_memory(flow, t, flow.direct[t, 0], 0.0 * whole)
         assert relative(sum(want.values()), whole) < 1e-13
         for k, part in enumerate(split.parts):
@@ -139,7 +133,7 @@ def test_routes_are_the_sum_of_all_paths_written_out(name, activation, start):
             vector = cotangent(flow, start)
             for step, choice in zip(range(start - 1, t - 1, -1), choices, strict=True):
                 took = [
-                    sent(flow, j, p, vector) for p, j in by_step[step].items() if (p == HIGHWAY) == (choice == HIGHWAY)
+                    sent(flow, j, vector) for p, j in by_step[step].items() if (p == HIGHWAY) == (choice == HIGHWAY)
                 ]
                 dh, dc = np.sum(took, axis=0) if took else np.zeros((2, size))
                 vector = dh if flow.grad_c is None else np.concatenate([dh, dc])
