@@ -15,6 +15,7 @@ from gradflow.clipping import Clipped, clip_by_norm, clip_by_value
 from gradflow.experiment import Experiment, Run, build, run
 from gradflow.flow import Flow, Trace
 from gradflow.gradient_check import Check, check_gradients
+from gradflow.loss_matrix import LossMatrix, loss_matrix
 from gradflow.measures import half_life, log10_factor, verdict
 from gradflow.memory import Memory, measure_memory, sweep_memory
 from gradflow.one_unit import Cycle, FixedPoint, OneUnit, fixed_points, one_unit, two_cycle
@@ -55,6 +56,7 @@ __all__ = [
     "Flow",
     "ForwardOverflow",
     "Learning",
+    "LossMatrix",
     "MeanField",
     "Memory",
     "OneUnit",
@@ -86,6 +88,7 @@ __all__ = [
     "log10_factor",
     "log10_jacobian_singular_values",
     "log10_pascanu_bound",
+    "loss_matrix",
     "lyapunov_exponents",
     "mean_field",
     "measure_memory",

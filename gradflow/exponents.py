@@ -42,6 +42,14 @@ def shift(mantissa: Array, by: Exponent) -> Array:
         return np.ldexp(mantissa, power)
 
 
+def column_sum(mantissa: Array, exponent: Exponent) -> tuple[Array, Exponent]:
+    """The sum over the columns, (…, H, N) → (…, H, 1), with its exponent (…, 1)."""
+    top = (exponent + exponent_of(mantissa)).max(-1, keepdims=True)
+    top = np.where(top > EXPONENT_OF_ZERO // 2, top, 0)
+    with np.errstate(under="ignore"):
+        return shift(mantissa, exponent - top).sum(-1, keepdims=True), top
+
+
 def log10_norm(mantissa: Array, exponent: Exponent) -> Array:
     """log10 of the Euclidean norm along the hidden axis; −inf says exactly zero."""
     with np.errstate(divide="ignore", over="ignore", under="ignore"):

@@ -166,19 +166,37 @@ class Flow:
 
 
 def repeat_sequence(trace: Trace, sequence: int, times: int) -> Trace:
-    """The trace of a batch that is one of this batch's sequences, `times` over."""
+    """The trace of a batch that is one of this batch's sequences, `times` over; read-only views, nothing is copied."""
 
     def again(array: NDArray | None, axis: int) -> Any:
-        return None if array is None else np.repeat(array.take([sequence], axis), times, axis)
+        if array is None:
+            return None
+        one = array.take([sequence], axis)
+        shape = list(one.shape)
+        shape[axis] = times
+        return np.broadcast_to(one, shape)
 
     return replace(
         trace,
         x=again(trace.x, -2),
-        h=columns(again(columns(trace.h), -1)),
-        c=None if trace.c is None else columns(again(columns(trace.c), -1)),
+        h=again(trace.h, -2),
+        c=again(trace.c, -2),
         mask=again(trace.mask, -1),
         rows=again(trace.rows, -1),
         a=again(trace.a, -1),
+    )
+
+
+def steps_between(trace: Trace, start: int, stop: int) -> Trace:
+    """The trace of the steps start + 1 … stop alone, which begins at h_start; views, nothing is copied."""
+    return replace(
+        trace,
+        x=trace.x[start:stop],
+        h=trace.h[start : stop + 1],
+        c=None if trace.c is None else trace.c[start : stop + 1],
+        mask=None if trace.mask is None else trace.mask[start:stop],
+        rows=trace.rows[start : stop + 1],
+        a=trace.a[:, start:stop],
     )
 
 
