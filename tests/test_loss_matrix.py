@@ -76,7 +76,7 @@ def test_rows_add_up_to_the_digits_that_a_shrinking_total_has_left(name):
     """A total that was 10^7 later on has kept that size's rounding, and so have the rows."""
     m = matrix(**KNOBS_OF[name], spectral_radius=3.0, sequence_type="one-to-many", length=90, input="text")
     largest_so_far = np.maximum.accumulate(m.log10_total[::-1])[::-1]
-    assert (m.sum_error <= 1e-14 * 10.0 ** (largest_so_far - m.log10_total)).all()
+    assert (m.sum_error <= 1e-13 * 10.0 ** (largest_so_far - m.log10_total)).all()
 
 
 @pytest.mark.parametrize(

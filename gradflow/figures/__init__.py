@@ -8,6 +8,7 @@ from gradflow.figures.clipped_runs import clipped_runs
 from gradflow.figures.clipped_vector import clipped_vector
 from gradflow.figures.flow_curves import direct_curves, flow_curves
 from gradflow.figures.gate_values import gate_values
+from gradflow.figures.loss_matrices import lag_curves, loss_matrix_map, type_maps
 from gradflow.figures.memory_curves import memory_curves
 from gradflow.figures.one_unit import unit_map, unit_time
 from gradflow.figures.race_curves import race_curves
@@ -28,11 +29,14 @@ __all__ = [
     "gate_map",
     "gate_values",
     "kept_against_bias",
+    "lag_curves",
+    "loss_matrix_map",
     "memory_curves",
     "path_routes",
     "path_steps",
     "race_curves",
     "radius_board",
+    "type_maps",
     "unit_map",
     "unit_maps",
     "unit_time",

@@ -47,8 +47,8 @@ def without_effect(k: Knob) -> str:
     return f" Has an effect only where {KNOBS[other].label} is {values}."
 
 
-def told(problem: ValueError) -> str:
-    """The library's sentence about a bad value, with the control's label in place of the field's name."""
+def told(problem: Exception) -> str:
+    """The library's sentence about what is wrong, with a control's label in place of its field's name."""
     field, _, rest = str(problem).partition(" ")
     return f"{KNOBS[field].label if field in KNOBS else field} {rest}."
 

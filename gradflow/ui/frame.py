@@ -20,6 +20,7 @@ from gradflow.ui import STYLE
 from gradflow.ui.controls import IN_SIGHT, control, told
 from gradflow.ui.lessons import Lesson
 from gradflow.ui.link import show_refused
+from gradflow.unroll import ForwardOverflow
 
 DEFAULTS = Experiment(input="text", batch=1)
 NARROWER: dict[str, Any] = {"length": {"high": 300}, "hidden": {"high": 128}, "seed": {"high": 99}}
@@ -144,7 +145,7 @@ def problems_told(name: str) -> Iterator[None]:
     """Says what is wrong with a value, under the page's name, and ends the page there."""
     try:
         yield
-    except ValueError as problem:
+    except (ValueError, ForwardOverflow) as problem:
         title(name)
         st.warning(told(problem), icon=":material/edit:")
         st.stop()

@@ -1,0 +1,347 @@
+"""Which loss reaches which step: the matrix of one network, what is left by lag, and the sequence types side by side."""
+
+from collections.abc import Mapping, Sequence
+from html import escape
+
+import numpy as np
+import plotly.graph_objects as go
+
+from gradflow.figures.flow_curves import at_line, reference_line
+from gradflow.figures.theme import (
+    CELL_COLOURS,
+    CELL_DASHES,
+    MAGNITUDE,
+    MARGIN,
+    REFERENCE,
+    columns,
+    decades,
+    figure,
+    log_ticks,
+    translucent,
+)
+from gradflow.findings import NAMES, power_of_ten
+from gradflow.loss_matrix import LossMatrix
+
+FITTING = {"x": 44, "y": 16}  # so many inputs, or words, can be read along an axis
+
+
+def loss_matrix_map(by_type: Mapping[str, LossMatrix], loss: int, height: int = 460) -> go.Figure:
+    """‖∂L_k/∂h_t‖ of every loss k (down) at every state t (across), and under it the row of one loss with the total.
+
+    Drawn is the many-to-many matrix, on the colour scale of all types.
+
+    The reader should conclude how far back a loss is heard: to the left of the black line less than 1/100 of it is left.
+    Above the diagonal, and wherever else it is blank, the gradient is exactly zero.
+    """
+    m = by_type["many-to-many"]
+    low, high = value_range(list(by_type.values()))
+    names = axis_names(m.steps)
+    row = m.log10_norm[loss]
+    rows_low, rows_high = decades(lowest(row, m.log10_total), highest(row, m.log10_total))
+    rows = rows_high - rows_low
+    return figure(
+        [heatmap(m, "", names), *reach_lines(m, names), *row_lines(m, loss, names)],
+        height,
+        xaxis={
+            **step_axis(names),
+            "anchor": "y2",
+            "range": [-0.5, m.length + 0.5],
+            **step_ticks(m.steps, FITTING["x"]),
+            "title": {"text": "← gradient     state h<sub>t</sub>     loss →"},
+        },
+        yaxis={
+            **step_axis(names),
+            "domain": [0.3, 1.0],
+            "range": [m.length + 0.5, -0.5],
+            **step_ticks(m.steps, FITTING["y"]),
+            "title": {"text": "loss L<sub>k</sub>"},
+        },
+        yaxis2={
+            "domain": [0.0, 0.26],
+            **log_ticks(rows_low - 0.08 * rows, rows_high + 0.4 * rows, 3),
+            "title": {"text": f"k = {loss}", "font": {"color": CELL_COLOURS[m.cell]}},
+        },
+        coloraxis={"colorscale": MAGNITUDE, "cmin": low, "cmax": high, "colorbar": inside_bar(low, high)},
+        annotations=[note(), total_label(m)],
+        hovermode="closest",
+        showlegend=False,
+        margin={"l": 112, "r": 16, "t": 10, "b": 44},
+    )
+
+
+def step_axis(names: list[str]) -> dict:
+    """An axis whose categories are the states, so that hovering names them."""
+    return {
+        "type": "category",
+        "categoryorder": "array",
+        "categoryarray": names,
+        "showgrid": False,
+        "tickfont": {"size": 13},
+    }
+
+
+def inside_bar(low: float, high: float) -> dict:
+    """The colour scale in the empty corner of the matrix."""
+    ticks = log_ticks(low, high, 4)
+    return {
+        "orientation": "h",
+        "title": {"text": "‖∂L<sub>k</sub>/∂h<sub>t</sub>‖", "side": "top"},
+        "tickvals": ticks["tickvals"],
+        "ticktext": ticks["ticktext"],
+        "thickness": 12,
+        "len": 0.34,
+        "x": 1.0,
+        "xanchor": "right",
+        "y": 1.0,
+        "yanchor": "top",
+    }
+
+
+def heatmap(m: LossMatrix, k: str, names: list[str]) -> dict:
+    """The matrix on axes k; blank where it is exactly zero."""
+    return {
+        "type": "heatmap",
+        "x": names,
+        "y": names,
+        "z": np.where(np.isfinite(m.log10_norm), m.log10_norm, np.nan).astype(np.float32),
+        "coloraxis": "coloraxis",
+        "xaxis": f"x{k}",
+        "yaxis": f"y{k}",
+        "hoverongaps": False,
+        "hovertemplate": "loss at %{y}<br>reaches %{x}<br>with 10^%{z:.1f}<extra></extra>",
+    }
+
+
+def reach_lines(m: LossMatrix, names: list[str]) -> list[dict]:
+    """How far back every loss has 1/100 left, black on white so that it shows on any colour."""
+    there = np.flatnonzero(np.isfinite(m.reaches))
+    line = {
+        "x": [names[int(k - m.reaches[k])] for k in there],
+        "y": [names[k] for k in there],
+        "mode": "lines",
+        "hoverinfo": "skip",
+    }
+    return [
+        {**line, "line": {"color": "#FFFFFF", "width": 4.5}},
+        {**line, "line": {"color": "#000000", "width": 2}},
+    ]
+
+
+def row_lines(m: LossMatrix, loss: int, names: list[str]) -> list[dict]:
+    """The chosen loss's row: a line across the matrix, and its curve below over the total of all losses."""
+    row = m.log10_norm[loss, : loss + 1]
+    total = np.where(np.isfinite(m.log10_total), m.log10_total, np.nan)
+    return [
+        {
+            "x": [names[0], names[loss]],
+            "y": [names[loss], names[loss]],
+            "mode": "lines",
+            "line": {"color": CELL_COLOURS[m.cell], "width": 2.5},
+            "hoverinfo": "skip",
+        },
+        {
+            "x": names,
+            "y": total,
+            "yaxis": "y2",
+            "mode": "lines",
+            "line": {"color": REFERENCE, "width": 2, "dash": "dot"},
+            "customdata": [power_of_ten(v) for v in m.log10_total],
+            "hovertemplate": "all losses: %{customdata} at %{x}<extra></extra>",
+        },
+        {
+            "x": names[: loss + 1],
+            "y": np.where(np.isfinite(row), row, np.nan),
+            "yaxis": "y2",
+            "mode": "lines",
+            "line": {"color": CELL_COLOURS[m.cell], "width": 3.5},
+            "customdata": [power_of_ten(v) for v in row],
+            "hovertemplate": f"loss {loss}: %{{customdata}} at %{{x}}<extra></extra>",
+        },
+    ]
+
+
+def lag_curves(by_cell: Mapping[str, LossMatrix], height: int = 320) -> go.Figure:
+    """What is left of a loss d steps back, the median over all losses as a line and 10–90 % as a band, one colour per cell.
+
+    The reader should conclude in which cell a step's own loss teaches the steps furthest back.
+    """
+    drawn = [m for m in by_cell.values() if m.lag_band[1].size]
+    bands = [edge for m in drawn for edge in m.lag_band]
+    low, high = decades(lowest(*bands), highest(*bands))
+    room = 0.04 * (high - low)
+    length = max((m.longest for m in drawn), default=1)
+    lines = [(0.0, "1: unchanged", "solid", "bottom"), (-2.0, "1/100", "dash", "top")]
+    return figure(
+        [trace for m in drawn for trace in (*lag_band(m), lag_line(m))],
+        height,
+        xaxis={
+            "title": {"text": "← steps back from the loss, k − t"},
+            "range": [length + 0.5, -0.5],
+            "showgrid": False,
+            "dtick": 1 if length < 8 else None,
+        },
+        yaxis={
+            "title": {"text": "‖∂L<sub>k</sub>/∂h<sub>t</sub>‖ / ‖∂L<sub>k</sub>/∂h<sub>k</sub>‖", "standoff": 8},
+            **log_ticks(low - room, high + 2.0 * room),
+        },
+        shapes=[reference_line(y, dash) for y, _, dash, _ in lines],
+        annotations=[{**at_line(length, y, text), "xanchor": "left", "yanchor": side} for y, text, _, side in lines],
+    )
+
+
+def lag_band(m: LossMatrix) -> list[dict]:
+    """10 to 90 % as a filled area."""
+    low, _, high = m.lag_band
+    lag = np.flatnonzero(np.isfinite(low) & np.isfinite(high))
+    edge = {
+        "x": lag,
+        "mode": "lines",
+        "line": {"width": 0},
+        "hoverinfo": "skip",
+        "showlegend": False,
+        "legendgroup": NAMES[m.cell],
+    }
+    filled = {"fill": "tonexty", "fillcolor": translucent(CELL_COLOURS[m.cell], 0.16)}
+    return [{**edge, "y": low[lag]}, {**edge, **filled, "y": high[lag]}]
+
+
+def lag_line(m: LossMatrix) -> dict:
+    """The median."""
+    middle = m.lag_band[1]
+    return {
+        "x": np.arange(len(middle)),
+        "y": np.where(np.isfinite(middle), middle, np.nan),
+        "mode": "lines",
+        "name": NAMES[m.cell],
+        "legendgroup": NAMES[m.cell],
+        "line": {"color": CELL_COLOURS[m.cell], "width": 3.5, "dash": CELL_DASHES[m.cell]},
+        "customdata": [power_of_ten(v) if not np.isnan(v) else "" for v in middle],
+        "hovertemplate": "%{customdata} is left %{x} steps back",
+    }
+
+
+def type_maps(by_type: Mapping[str, LossMatrix], height: int = 320) -> go.Figure:
+    """The matrix of one cell under each sequence type, side by side on the colour scale of `loss_matrix_map`.
+
+    The reader should conclude that the type decides which losses there are, and the network how far each of them is heard.
+    """
+    low, high = value_range(list(by_type.values()))
+    data, axes, headings = [], {}, []
+    for (k, left, right), (sequence_type, m) in zip(columns(len(by_type), gap=0.025), by_type.items(), strict=True):
+        names = axis_names(m.steps)
+        data.append(heatmap(m, k, names))
+        inner = [round(m.length / 4), round(3 * m.length / 4)]
+        axes[f"xaxis{k}"] = {
+            **step_axis(names),
+            "domain": [left, right],
+            "anchor": f"y{k}",
+            "range": [-0.5, m.length + 0.5],
+            "tickvals": inner,
+            "ticktext": [str(t) for t in inner],
+            "title": {"text": "step t"},
+        }
+        first = {"showticklabels": False} if k else {"title": {"text": "loss at step k", "standoff": 10}}
+        axes[f"yaxis{k}"] = {
+            **step_axis(names),
+            "anchor": f"x{k}",
+            "range": [m.length + 0.5, -0.5],
+            "tickvals": inner,
+            "ticktext": [str(t) for t in inner],
+            **first,
+        }
+        headings.append(heading(sequence_type.replace("-", "-<br>", 1), k))
+    return figure(
+        data,
+        height,
+        **axes,
+        annotations=headings,
+        hovermode="closest",
+        margin={**MARGIN, "t": 44},
+        coloraxis={"colorscale": MAGNITUDE, "cmin": low, "cmax": high, "showscale": False},
+    )
+
+
+def heading(text: str, k: str) -> dict:
+    """A name above a map."""
+    return {
+        "text": text,
+        "xref": f"x{k} domain",
+        "yref": f"y{k} domain",
+        "x": 0.5,
+        "y": 1.0,
+        "xanchor": "center",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"size": 14},
+    }
+
+
+def note() -> dict:
+    """How to read the matrix, in its empty half."""
+    return {
+        "text": "black line: 1/100 left<br>blank: exactly 0",
+        "xref": "x domain",
+        "yref": "y domain",
+        "x": 1.0,
+        "y": 0.66,
+        "align": "right",
+        "xanchor": "right",
+        "yanchor": "top",
+        "showarrow": False,
+        "font": {"color": REFERENCE, "size": 14},
+    }
+
+
+def total_label(m: LossMatrix) -> dict:
+    """What the dotted line says."""
+    return {
+        "text": "all losses: total ∂L/∂h<sub>t</sub>",
+        "x": 1.0,
+        "y": m.log10_total[-1] if np.isfinite(m.log10_total[-1]) else 0.0,
+        "xref": "x domain",
+        "yref": "y2",
+        "xanchor": "right",
+        "yanchor": "bottom",
+        "showarrow": False,
+        "font": {"color": REFERENCE, "size": 13},
+    }
+
+
+def axis_names(steps: Sequence[str]) -> list[str]:
+    """Every state by number and input, each name once: they are the categories of an axis, and what hovering shows."""
+    return ["0 (h₀)", *(f"{t} “{escape(name, quote=False)}”" for t, name in enumerate(steps, start=1))]
+
+
+def step_ticks(steps: Sequence[str], fitting: int) -> dict[str, list]:
+    """Ticks under the states: every input where that many fit, else the words, each at its middle, else some inputs."""
+    count = len(steps)
+    starts = [t for t, name in enumerate(steps) if name.strip() and (t == 0 or not steps[t - 1].strip())]
+    if count <= fitting or len(starts) < 2:  # one word only: numbers, years or a script without spaces
+        shown = range(0, count, 1 if count <= fitting else -(-count // 8))
+        return {"tickvals": [t + 1 for t in shown], "ticktext": [escape(steps[t], quote=False) for t in shown]}
+    words = ["".join(steps[a:b]).strip() for a, b in zip(starts, [*starts[1:], count], strict=True)]
+    thinned = slice(None, None, -(-len(words) // fitting))
+    return {
+        "tickvals": [start + (1 + len(word)) / 2 for start, word in zip(starts, words, strict=True)][thinned],
+        "ticktext": [escape(shortened(word), quote=False) for word in words[thinned]],
+    }
+
+
+def shortened(word: str) -> str:
+    return word if len(word) <= 12 else f"{word[:11]}…"
+
+
+def value_range(matrices: Sequence[LossMatrix]) -> tuple[float, float]:
+    """Decades that hold every entry."""
+    values = [m.log10_norm for m in matrices]
+    return decades(lowest(*values), highest(*values))
+
+
+def lowest(*arrays: np.ndarray) -> float:
+    """The smallest finite number, 0 if there is none."""
+    return min((float(a[np.isfinite(a)].min()) for a in arrays if np.isfinite(a).any()), default=0.0)
+
+
+def highest(*arrays: np.ndarray) -> float:
+    """The largest finite number, 0 if there is none."""
+    return max((float(a[np.isfinite(a)].max()) for a in arrays if np.isfinite(a).any()), default=0.0)
