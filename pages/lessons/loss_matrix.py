@@ -32,7 +32,7 @@ LOSS_STEP = Knob(
 def python_code(exp: Experiment, cells: tuple[str, ...]) -> str:
     """A program that prints the page's numbers."""
     return (
-        f"from dataclasses import replace\n\nimport gradflow as gf\n\n{experiment_code(exp, 'cell')}"
+        f"import gradflow as gf\nfrom dataclasses import replace\n\n{experiment_code(exp, 'cell')}"
         f"for cell in {cells!r}:\n"
         "    m = gf.loss_matrix(replace(exp, cell=cell))\n"
         "    print(cell, m.reach, m.longest, m.sum_error.max())\n\n"
