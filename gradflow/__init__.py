@@ -35,6 +35,7 @@ from gradflow.spectrum import (
 from gradflow.summary import Summary, summarise
 from gradflow.sweeps import Sweep, compare, sweep
 from gradflow.training import Learning, Training, race, train
+from gradflow.truncation import Truncation, path_depths, steps_back, truncate, truncated_gradients
 from gradflow.unroll import ForwardOverflow, backward, forward
 from gradflow.weights import from_torch, spectral_radius
 
@@ -72,6 +73,7 @@ __all__ = [
     "Trace",
     "TrainedNetwork",
     "Training",
+    "Truncation",
     "backward",
     "build",
     "check_gradients",
@@ -95,6 +97,7 @@ __all__ = [
     "one_unit",
     "operating_points",
     "other_convention",
+    "path_depths",
     "race",
     "run",
     "singular_values",
@@ -102,6 +105,7 @@ __all__ = [
     "split_routes",
     "split_steps",
     "steepest",
+    "steps_back",
     "study_radii",
     "summarise",
     "summarise_paths",
@@ -110,6 +114,8 @@ __all__ = [
     "sweep_memory",
     "train",
     "trained_network",
+    "truncate",
+    "truncated_gradients",
     "two_cycle",
     "verdict",
 ]
