@@ -8,6 +8,7 @@ losses that are left. Where k1 > k2, the losses at τ − k2 and before reach no
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from gradflow.experiment import Experiment, run
 from gradflow.flow import Flow, Trace, parameter_gradients, steps_between
 from gradflow.parameters import Params
 from gradflow.unroll import pull_back
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 COLUMNS_AT_ONCE = 32  # measured: fewer cost NumPy's overhead, more leave the cache
 
@@ -175,3 +179,24 @@ def compare_matrices(got: Array, full: Array) -> tuple[float, float, float]:
         # exact for small angles, where the cosine has no digits left (Kahan)
         angle = 2.0 * np.arctan2(np.linalg.norm(p - q), np.linalg.norm(p + q))
     return float(norm / full_norm), float(np.degrees(angle)), float(bias)
+
+
+def truncations_frame(truncations: Iterable[Truncation]) -> "pd.DataFrame":
+    """One row per cell, k1 and k2: steps_back in all passes, lost losses, ratio, angle in degrees, bias."""
+    import pandas as pd
+
+    rows = [
+        {
+            "cell": t.cell,
+            "k1": t.k1,
+            "k2": k2,
+            "steps_back": steps_back(t.length, t.k1, k2),
+            "lost": int((path_depths(t.length, t.k1, k2) == 0).sum()),
+            "ratio": t.ratio[k],
+            "angle": t.angle[k],
+            "bias": t.bias[k],
+        }
+        for t in truncations
+        for k, k2 in enumerate(t.k2s)
+    ]
+    return pd.DataFrame(rows)

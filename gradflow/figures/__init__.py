@@ -14,12 +14,14 @@ from gradflow.figures.one_unit import unit_map, unit_time
 from gradflow.figures.race_curves import race_curves
 from gradflow.figures.radius_board import radius_board
 from gradflow.figures.theme import CONFIG
+from gradflow.figures.truncated_paths import bias_curves, path_counts, surviving_paths
 from gradflow.figures.unit_maps import unit_maps
 
 __all__ = [
     "CONFIG",
     "activation_curves",
     "activation_panels",
+    "bias_curves",
     "cliff_paths",
     "clipped_runs",
     "clipped_vector",
@@ -34,8 +36,10 @@ __all__ = [
     "memory_curves",
     "path_routes",
     "path_steps",
+    "path_counts",
     "race_curves",
     "radius_board",
+    "surviving_paths",
     "type_maps",
     "unit_map",
     "unit_maps",

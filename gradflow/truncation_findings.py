@@ -1,0 +1,98 @@
+"""What truncation costs, in words and in a table computed from the comparisons."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from gradflow.findings import NAMES, number
+from gradflow.truncation import Truncation, path_depths, steps_back
+
+
+@dataclass(frozen=True)
+class Style:
+    """One way to truncate a sequence of T steps: its name, k1 and k2."""
+
+    name: str
+    k1: int
+    k2: int
+
+    @property
+    def heading(self) -> str:
+        return f"{self.name}<br>k₁ = {self.k1}, k₂ = {self.k2}"
+
+
+def styles(length: int, k1: int, k2: int) -> tuple[Style, ...]:
+    """The chosen truncation, the same k2 as chunks and at every step, and no truncation; none reaches beyond the length."""
+    k1, k2 = min(k1, length), min(k2, length)
+    return (
+        Style("as chosen", k1, k2),
+        Style("chunks", k2, k2),
+        Style("every step", 1, k2),
+        Style("full", length, length),
+    )
+
+
+def bias_title(by_cell: Mapping[str, Truncation], chosen: Style) -> str:
+    """The finding: how far the truncated ∂L/∂W_hh is off in each cell."""
+    length = next(iter(by_cell.values())).length
+    biases = {NAMES[cell]: float(t.at(chosen.k2).bias[0]) for cell, t in by_cell.items()}
+    if chosen.k2 == length:
+        return f"Going back all {length} steps cuts nothing: ∂L/∂W_hh is the full gradient"
+    if any(np.isnan(bias) for bias in biases.values()):
+        names = " and ".join(name for name, bias in biases.items() if np.isnan(bias))
+        return f"In the {names} the full ∂L/∂W_hh is zero or leaves float64's range: there is nothing to compare with"
+    off = [f"{percent(bias)} in the {name}" for name, bias in biases.items()]
+    where = " and ".join(", ".join(off).rsplit(", ", 1))
+    return f"With passes of {chosen.k2} steps every {chosen.k1}, ∂L/∂W_hh is off by {where}"
+
+
+def percent(share: float) -> str:
+    return f"{number(100.0 * share)} %"
+
+
+def comparison(t: Truncation, k2: int) -> str:
+    """Norm ratio and angle of one cell with one k2."""
+    one = t.at(k2)
+    ratio, angle = float(one.ratio[0]), float(one.angle[0])
+    if np.isnan(ratio):
+        return "–"
+    times = f"{ratio:.2f} ×" if 0.01 <= ratio < 100.0 else f"{number(ratio)} ×"
+    return times if np.isnan(angle) else f"{times}, {angle:.1f}°"
+
+
+def table(length: int, chosen: Sequence[Style], compared: Mapping[str, Sequence[Truncation]]) -> str:
+    """Markdown: a column per style, rows for its cost and for every cell's gradient against the full one."""
+    head = ["", *(style.name for style in chosen)]
+    costs = [
+        ["steps back in all", *(f"{steps_back(length, s.k1, s.k2):,}" for s in chosen)],
+        ["steps kept in memory", *(f"{s.k2:,}" for s in chosen)],
+        ["losses lost", *(str(int((path_depths(length, s.k1, s.k2) == 0).sum())) for s in chosen)],
+    ]
+    cells = [
+        [f"{NAMES[cell]}: norm, angle", *(comparison(t, s.k2) for t, s in zip(row, chosen, strict=True))]
+        for cell, row in compared.items()
+    ]
+    lines = [head, ["---"] * len(head), *costs, *cells]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def paths_words(chosen: Style, length: int) -> str:
+    """The sentences beside the paths."""
+    lost = int((path_depths(length, chosen.k1, chosen.k2) == 0).sum())
+    told = f" With k₁ > k₂ {lost} of {length} losses (crosses) never go back: they are lost." if lost else ""
+    return (
+        "A violet line is one loss on its way back to where it is cut, grey is what it no longer reaches: "
+        "h there counts as a constant. Chunks are cheapest but leave the losses just after a cut hardly any past; "
+        f"overlapping passes repair that at the price of more steps back.{told} "
+        "Try k₁ = 1, then a forget-gate bias of 4, with which the LSTM needs a far larger k₂."
+    )
+
+
+BIAS = (
+    "The gradient of W_hh sums what every loss sends to every step; a cut drops the far part of that sum. "
+    "In a cell that forgets fast the far part is small, in one that remembers it is what truncation takes away."
+)
+COUNTS = (
+    "Losses by the number of times that W_hh is used on their way (Williams & Peng 1990, BPTT(k₂; k₁)); grey: lost."
+)
