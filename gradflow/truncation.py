@@ -147,7 +147,9 @@ class Truncation:
         return f"<Truncation of {self.cell}, k1 = {self.k1}, {len(self.k2s)} values of k2>"
 
     def at(self, k2: int) -> "Truncation":
-        """The part for one k2."""
+        """The part for one k2; ValueError if it was not compared."""
+        if k2 not in self.k2s:
+            raise ValueError(f"k2 must be one of {', '.join(map(str, self.k2s))}, got {k2}")
         k = self.k2s.index(k2)
         one = slice(k, k + 1)
         return replace(self, k2s=(k2,), ratio=self.ratio[one], angle=self.angle[one], bias=self.bias[one])

@@ -19,14 +19,14 @@ class Style:
 
     @property
     def heading(self) -> str:
-        return f"{self.name}<br>k₁ = {self.k1}, k₂ = {self.k2}"
+        return f"{self.name}<br>k₁ = {self.k1}<br>k₂ = {self.k2}"
 
 
 def styles(length: int, k1: int, k2: int) -> tuple[Style, ...]:
     """The chosen truncation, the same k2 as chunks and at every step, and no truncation; none reaches beyond the length."""
     k1, k2 = min(k1, length), min(k2, length)
     return (
-        Style("as chosen", k1, k2),
+        Style("chosen", k1, k2),
         Style("chunks", k2, k2),
         Style("every step", 1, k2),
         Style("full", length, length),
@@ -36,9 +36,9 @@ def styles(length: int, k1: int, k2: int) -> tuple[Style, ...]:
 def bias_title(by_cell: Mapping[str, Truncation], chosen: Style) -> str:
     """The finding: how far the truncated ∂L/∂W_hh is off in each cell."""
     length = next(iter(by_cell.values())).length
-    biases = {NAMES[cell]: float(t.at(chosen.k2).bias[0]) for cell, t in by_cell.items()}
     if chosen.k2 == length:
-        return f"Going back all {length} steps cuts nothing: ∂L/∂W_hh is the full gradient"
+        return f"With k₂ = T = {length} nothing is cut: ∂L/∂W_hh is the full gradient"
+    biases = {NAMES[cell]: float(t.at(chosen.k2).bias[0]) for cell, t in by_cell.items()}
     if any(np.isnan(bias) for bias in biases.values()):
         names = " and ".join(name for name, bias in biases.items() if np.isnan(bias))
         return f"In the {names} the full ∂L/∂W_hh is zero or leaves float64's range: there is nothing to compare with"
@@ -48,7 +48,7 @@ def bias_title(by_cell: Mapping[str, Truncation], chosen: Style) -> str:
 
 
 def percent(share: float) -> str:
-    return f"{number(100.0 * share)} %"
+    return f"{number(100.0 * share)}\N{NO-BREAK SPACE}%"
 
 
 def comparison(t: Truncation, k2: int) -> str:

@@ -144,6 +144,8 @@ def test_an_experiment_is_compared_with_its_full_gradient():
     )
     assert t.bias[1] < 1e-14
     assert t.at(24).bias.tolist() == [t.bias[1]]
+    with pytest.raises(ValueError, match="k2 must be one of 4, 24, got 5"):
+        t.at(5)
 
 
 @pytest.mark.parametrize(

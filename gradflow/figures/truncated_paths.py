@@ -25,7 +25,7 @@ PATH = "#7B6CD0"  # the app's own violet, on white and on black; no cell's colou
 ROUNDING = 1e-12  # a smaller difference is rounding
 
 
-def surviving_paths(styles: Mapping[str, NDArray[np.int_]], height: int = 330) -> go.Figure:
+def surviving_paths(styles: Mapping[str, NDArray[np.int_]], height: int = 340) -> go.Figure:
     """Each loss as a line from its own step back to where truncation cuts it, one panel per style; cut parts in grey.
 
     styles: heading → depth of each loss L_1 … L_T. The reader should conclude that chunks keep the losses after a cut short
@@ -60,7 +60,7 @@ def surviving_paths(styles: Mapping[str, NDArray[np.int_]], height: int = 330) -
         annotations=headings,
         hovermode="closest",
         showlegend=False,
-        margin={"l": 76, "r": 16, "t": 48, "b": 44},
+        margin={"l": 76, "r": 16, "t": 64, "b": 44},
     )
 
 
@@ -71,7 +71,7 @@ def paths(depths: NDArray[np.int_], k: str) -> list[dict]:
     gap = np.full(len(loss), np.nan)
     common = {"mode": "lines", "xaxis": f"x{k}", "yaxis": f"y{k}"}
     down = np.column_stack([loss, loss, gap]).ravel()
-    width = float(np.clip(160.0 / len(loss), 0.6, 4.0))
+    width = float(np.clip(210.0 / len(loss), 1.0, 4.0))
     return [
         {
             **common,
@@ -185,6 +185,10 @@ def path_counts(depths: NDArray[np.int_], height: int = 320) -> go.Figure:
             "showgrid": False,
             "dtick": 1 if len(count) < 12 else None,
         },
-        yaxis={"title": {"text": "error paths", "standoff": 8}, "range": [0, 1.08 * count.max()], "tickformat": "d"},
+        yaxis={
+            "title": {"text": "error paths", "standoff": 8},
+            "range": [0, 1.08 * count.max()],
+            "dtick": 1 if count.max() < 6 else None,
+        },
         bargap=0.15,
     )

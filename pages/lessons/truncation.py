@@ -57,15 +57,15 @@ if not cells:
 with problems_told("Truncated BPTT"):
     exp = experiment(sequence_type="many-to-many", reduction="sum")
     length = len(read_sequences(exp).x)
-    as_chosen, *others = all_styles = styles(length, k1, k2)
-    grid = tuple(sorted({*GRID, as_chosen.k2}))
-    curves = {cell: shared(truncate)(replace(exp, cell=cell), as_chosen.k1, grid) for cell in cells}
+    chosen, *others = all_styles = styles(length, k1, k2)
+    grid = tuple(sorted({*GRID, chosen.k2}))
+    curves = {cell: shared(truncate)(replace(exp, cell=cell), chosen.k1, grid) for cell in cells}
     compared = {
         cell: [curves[cell], *(shared(truncate)(replace(exp, cell=cell), s.k1, (s.k2,)) for s in others)]
         for cell in cells
     }
 
-finding = bias_title(curves, as_chosen)
+finding = bias_title(curves, chosen)
 title(finding)
 draw(
     surviving_paths({style.heading: path_depths(length, style.k1, style.k2) for style in all_styles}),
@@ -73,19 +73,19 @@ draw(
     alt=finding,
 )
 st.markdown(table(length, all_styles, compared))
-st.markdown(paths_words(as_chosen, length))
+st.markdown(paths_words(chosen, length))
 
 bias, counts = st.columns(2)
 with bias:
-    st.subheader(f"How far off, with a pass every {as_chosen.k1}", anchor=False)
-    draw(bias_curves(curves, as_chosen.k2), key="truncation_bias", alt=finding)
+    st.subheader(f"How far off, with a pass every {chosen.k1}", anchor=False)
+    draw(bias_curves(curves, chosen.k2), key="truncation_bias", alt=finding)
     st.markdown(BIAS)
 with counts:
     st.subheader("How far the losses go back", anchor=False)
     draw(
-        path_counts(path_depths(length, as_chosen.k1, as_chosen.k2)),
+        path_counts(path_depths(length, chosen.k1, chosen.k2)),
         key="truncation_counts",
-        alt=f"Error paths by depth for k₁ = {as_chosen.k1}, k₂ = {as_chosen.k2}",
+        alt=f"Error paths by depth for k₁ = {chosen.k1}, k₂ = {chosen.k2}",
     )
     st.markdown(COUNTS)
 
