@@ -7,8 +7,8 @@ flow.log10_norm, flow.grads, flow.to_frame()
 
 import numpy as np
 
-from gradflow.adding import TrainedNetwork, trained_network
-from gradflow.cells import CELLS, GRU, LSTM, RNN, Cell
+from gradflow.adding import trained_network, TrainedNetwork
+from gradflow.cells import CELLS, GRU, LSTM, RNN, Cell, PeepholeLSTM
 from gradflow.cliff import Descent, Steepest, Surface, descents, steepest, surface
 from gradflow.clipped_run import ClippedRun, clipped_run
 from gradflow.clipping import Clipped, clip_by_norm, clip_by_value
@@ -63,6 +63,7 @@ __all__ = [
     "OneUnit",
     "OperatingPoint",
     "PathSummary",
+    "PeepholeLSTM",
     "RadiusStudy",
     "Run",
     "Split",

@@ -69,7 +69,7 @@ class Experiment:
     activation: str = knob(
         "tanh",
         "Activation",
-        "φ of the vanilla RNN; in LSTM and GRU the candidate's (and the LSTM output's) activation, gates stay sigmoid.",
+        "φ of the vanilla RNN; in gated cells the candidate's (and an LSTM output's) activation, gates stay sigmoid.",
         symbol="φ",
         choices=tuple(ACTIVATIONS),
     )
@@ -99,7 +99,7 @@ class Experiment:
     spectral_radius: float = knob(
         1.0,
         "Spectral radius",
-        "Largest |eigenvalue| of W_hh, set exactly; in LSTM and GRU that of every gate's own block.",
+        "Largest |eigenvalue| of W_hh, set exactly; in gated cells that of every gate's own block.",
         symbol="ρ(W_hh)",
         needs=("rescale", (True,)),
         low=0.0,
@@ -109,7 +109,7 @@ class Experiment:
     forget_bias: float = knob(
         1.0,
         "Forget-gate bias",
-        "Bias of the LSTM's forget gate: high keeps the cell state, low clears it.",
+        "Bias of an LSTM's forget gate: high keeps the cell state, low clears it.",
         symbol="b_f",
         needs=("chrono", (False,)),
         low=-10.0,

@@ -166,7 +166,7 @@ SEEN = {
         "crosses it can teach the encoder anything."
     ),
 }
-WHY = "Each step back multiplies by its Jacobian: in the RNN W_hhᵀ diag(φ′); in LSTM and GRU a gate adds a path of its own."
+WHY = "Each step back multiplies by its Jacobian: in the RNN W_hhᵀ diag(φ′); in gated cells a gate adds a path of its own."
 
 
 def note(s: Summary, name: str = "") -> str:

@@ -1,5 +1,6 @@
 """What the two time loops give: a Trace of the forward pass, a Flow of the backward pass."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -201,29 +202,39 @@ def steps_between(trace: Trace, start: int, stop: int) -> Trace:
 
 
 def parameter_gradients(flow: Flow) -> Params:
-    """Σ over steps and sequences of ∂L/∂a ⊗ [h; x; 1], in PyTorch's layout."""
+    """Σ over steps and sequences of ∂L/∂a ⊗ [h; x; 1], in PyTorch's layout, and of ∂L/∂a ⊙ what a unit weight multiplies."""
     trace, da, e = flow.trace, flow.mantissa_a, flow.exponent[:-1]
     assert da is not None
     late = len(trace.cell.late_rows)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        w = outer(da, trace.rows, e)
-        late_w = outer(da[-late:], trace.cell.late_operand(trace.a, columns(trace.h)), e) if late else None
-    return unpack(trace.cell, w, late_w)
+        h, c = columns(trace.h), None if trace.c is None else columns(trace.c)
+        w = summed(outer, da, trace.rows, e)
+        late_w = summed(outer, da[-late:], trace.cell.late_operand(trace.a, h), e) if late else None
+        by_unit = [summed(elementwise, da[slot], v, e) for slot, v in trace.cell.unit_operands(h, c)]
+    return {**unpack(trace.cell, w, late_w), **dict(zip(trace.cell.unit_weights, by_unit, strict=True))}
 
 
-def outer(da: Array, operand: Array, e: Exponent) -> Array:
-    """Σ_t,n 2^e[t, n] da[slot, t, i, n] operand[t, j, n], the slots' rows above one another: (slots·H, J)."""
+def summed(product: Callable[[Array, Array, Exponent], Array], da: Array, operand: Array, e: Exponent) -> Array:
+    """A product's sum over steps and sequences, 2^e taken care of at any size."""
     top = int(e.max())  # taken out of the sum, so that nothing overflows on the way
-    total = np.ldexp(scaled_outer(da, operand, e - top), top)
+    total = np.ldexp(product(da, operand, e - top), top)
     if top > MAX_POWER and top - int(e.min()) > MAX_POWER:
         # beside an exploded step an ordinary one has no digits left; it counts where the exploded one adds nothing
-        ordinary = scaled_outer(da, operand, e)
+        ordinary = product(da, operand, e)
         total = np.where(np.isfinite(ordinary), ordinary, total)
     return total
 
 
-def scaled_outer(da: Array, operand: Array, e: Exponent) -> Array:
-    """The sum in `outer` in plain float64, in blocks of steps that fit the cache."""
+def elementwise(da: Array, operand: Array, e: Exponent) -> Array:
+    """Σ_t,n 2^e[t, n] da[t, i, n] operand[t, i, n] in plain float64, (H,)."""
+    return np.einsum("tin,tin->i", da, shift(operand, e))
+
+
+def outer(da: Array, operand: Array, e: Exponent) -> Array:
+    """Σ_t,n 2^e[t, n] da[slot, t, i, n] operand[t, j, n], the slots' rows above one another: (slots·H, J).
+
+    In plain float64, in blocks of steps that fit the cache.
+    """
     _, steps, _, batch = da.shape
     block = max(1, GRADIENT_COLUMNS // batch)
     total: Array | float = 0.0

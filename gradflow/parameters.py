@@ -1,7 +1,7 @@
 """Parameter dictionaries in PyTorch's layout, and the one matrix the time loop multiplies with.
 
 The names are PyTorch's: weight_ih_l0 (G·H, D), weight_hh_l0 (G·H, H), bias_ih_l0 and bias_hh_l0 (G·H), with the G
-gates in the order of `Cell.gates`. Any of them may have leading sweep axes.
+gates in the order of `Cell.gates`; then the cell's own `unit_weights` (H). Any of them may have leading sweep axes.
 """
 
 from collections.abc import Mapping
@@ -18,15 +18,16 @@ Params = dict[str, Array]
 
 
 def check_params(cell: Cell, params: Mapping[str, ArrayLike], field: str = "params") -> Params:
-    """The four arrays, finite and of shapes that fit each other and the cell; ValueError names what does not."""
+    """The cell's arrays, finite and of shapes that fit each other and the cell; ValueError names what does not."""
     if not isinstance(params, Mapping):
         raise ValueError(f"{field} must map names to arrays, got {shown(params)}")
-    missing = [name for name in NAMES if name not in params]
-    extra = [str(name) for name in params if name not in NAMES]
+    names = (*NAMES, *cell.unit_weights)
+    missing = [name for name in names if name not in params]
+    extra = [str(name) for name in params if name not in names]
     if missing or extra:
-        told = [f"{what} {', '.join(names)}" for what, names in (("lacks", missing), ("has extra", extra)) if names]
-        raise ValueError(f"{field} must have exactly the keys {', '.join(NAMES)}; it {' and '.join(told)}")
-    arrays = {name: finite_array(f"{field}[{name!r}]", params[name]) for name in NAMES}
+        told = [f"{what} {', '.join(these)}" for what, these in (("lacks", missing), ("has extra", extra)) if these]
+        raise ValueError(f"{field} must have exactly the keys {', '.join(names)}; it {' and '.join(told)}")
+    arrays = {name: finite_array(f"{field}[{name!r}]", params[name]) for name in names}
     w_ih, w_hh = arrays["weight_ih_l0"], arrays["weight_hh_l0"]
     gates = len(cell.gates)
     hidden = w_hh.shape[1] if w_hh.ndim == 2 else 0
@@ -36,10 +37,15 @@ def check_params(cell: Cell, params: Mapping[str, ArrayLike], field: str = "para
     rows = gates * hidden
     if w_ih.ndim != 2 or w_ih.shape[0] != rows or w_ih.shape[1] < 1:
         raise ValueError(f"{field}['weight_ih_l0'] must have shape ({rows}, D), got {w_ih.shape}")
-    for name in ("bias_ih_l0", "bias_hh_l0"):
-        if arrays[name].shape != (rows,):
-            raise ValueError(f"{field}[{name!r}] must have shape ({rows},), got {arrays[name].shape}")
+    for name, size in {"bias_ih_l0": rows, "bias_hh_l0": rows, **dict.fromkeys(cell.unit_weights, hidden)}.items():
+        if arrays[name].shape != (size,):
+            raise ValueError(f"{field}[{name!r}] must have shape ({size},), got {arrays[name].shape}")
     return arrays
+
+
+def unit_columns(cell: Cell, params: Params) -> list[Array]:
+    """The cell's `unit_weights` as its equations take them, (…, H, 1) each."""
+    return [params[name][..., None] for name in cell.unit_weights]
 
 
 def gate_blocks(cell: Cell, rows: tuple[str, ...], array: Array, axis: int) -> Array:

@@ -20,7 +20,6 @@ from gradflow.checks import check_choice, shown
 from gradflow.experiment import KNOBS, NUMERIC, Experiment, build, build_cell, read_sequences
 from gradflow.exponents import log10_hypot
 from gradflow.flow import Trace, own_rows
-from gradflow.parameters import NAMES
 from gradflow.unroll import MAX_BYTES, first_overflow, pull_back, unroll
 
 if TYPE_CHECKING:
@@ -174,7 +173,7 @@ def measure(experiments: list[Experiment]) -> list[Measured]:
     """Runs experiments of one shape as one, on a sweep axis."""
     networks = [build(e) for e in experiments]
     first = networks[0]
-    params = {name: np.stack([n.params[name] for n in networks]) for name in NAMES}
+    params = {name: np.stack([n.params[name] for n in networks]) for name in first.params}
     x = stacked_inputs([n.sequences.x for n in networks])
     mask = None if first.sequences.mask is None else first.sequences.mask[:, None]
     trace = unroll(first.cell, params, x, mask=mask)

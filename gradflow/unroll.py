@@ -17,7 +17,7 @@ from gradflow.cells.cell import Product
 from gradflow.checks import finite_array
 from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, nonzero_rows, shift, square_norm
 from gradflow.flow import Flow, Trace, columns
-from gradflow.parameters import Params, check_params, pack
+from gradflow.parameters import Params, check_params, pack, unit_columns
 
 MAX_BYTES = 1e9
 BLOCK_STEPS = 64  # how many steps go back between two looks at the gradient's size
@@ -52,7 +52,8 @@ def forward(
 ) -> Trace:
     """Runs a recurrent cell over a batch of sequences.
 
-    cell: "rnn", "lstm", "gru" or a cell object. params: PyTorch's four arrays (`from_torch`). x: (T, B, D), T ≥ 1.
+    cell: a name in `CELLS` or a cell object. params: PyTorch's four arrays (`from_torch`) and, (H,) each, what the cell has
+    beyond them. x: (T, B, D), T ≥ 1.
     h0, c0: (B, H), zero unless given. mask: (T, B), False where a sequence has no such step: its state is then carried
     over unchanged, so that the gradients are those of each sequence alone. Complex input gives a complex pass.
     Raises ValueError on input that does not fit, ForwardOverflow where the state leaves float64's range.
@@ -117,13 +118,14 @@ def unroll(
     a = np.moveaxis(pre.reshape(steps, *lead, cell.slots, hidden, batch), -3, 1)  # (T, slots, …, H, B)
     absent = None if mask is None else ~mask[..., None, :]
     late = () if late_w is None else (late_product(late_w, lead, hidden, batch),)
+    own = (*late, *unit_columns(cell, params))
     multiply = matrix_product(lead)
 
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         h, c = h_rows[0], None if c_rows is None else c_rows[0]
         for t, (row, pre_t, a_t) in enumerate(zip(rows[:-1], pre, a, strict=True)):
             multiply(w, row, out=pre_t)
-            h, c = cell.step(a_t, h, c, *late)
+            h, c = cell.step(a_t, h, c, *own)
             if absent is not None:
                 np.copyto(h, h_rows[t], where=absent[t])
             h_rows[t + 1] = h
@@ -271,14 +273,14 @@ def block_loop(
 ) -> Callable[..., tuple[Array, Array | None]]:
     """The backward loop over one block of steps: gradients at `start` → those at `stop`, every row written on the way."""
     cell, h, c = trace.cell, columns(trace.h), None if trace.c is None else columns(trace.c)
-    UT = transposed_products(trace)
+    UT, own = transposed_products(trace), unit_columns(cell, trace.params)
     absent = None if trace.mask is None else ~trace.mask[..., None, :]
     kept = mantissa_a.shape[1] == len(trace.x)  # else one block's, for every block anew
 
     def go_back(start: int, stop: int, dh: Array, dc: Any, e: Exponent) -> tuple[Array, Array | None]:
         da = mantissa_a[:, stop:start] if kept else mantissa_a[:, : start - stop]
         others = cell.partials(
-            trace.a[:, stop:start], h[stop : start + 1], None if c is None else c[stop : start + 1], da
+            trace.a[:, stop:start], h[stop : start + 1], None if c is None else c[stop : start + 1], da, *own
         )
         by_step = list(zip(da.swapaxes(0, 1), *others, strict=True))
         scaled = e.any()

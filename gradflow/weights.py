@@ -1,7 +1,7 @@
 """Drawing a network: initialisers, rescaling to a spectral radius, memory biases, and PyTorch's state dicts.
 
 Everything is drawn from `numpy.random.Generator`s that depend on the seed alone, one stream each for W_hh, W_ih, biases,
-input and readout: a knob that belongs to one of them leaves the others' random numbers as they were.
+input, readout and unit weights: a knob that belongs to one of them leaves the others' random numbers as they were.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,7 +16,7 @@ from gradflow.cells import CELLS, Cell, as_cell
 from gradflow.checks import as_numbers, shown, square_matrix
 from gradflow.parameters import NAMES, Params, check_params
 
-STREAMS = ("w_hh", "w_ih", "bias", "input", "readout", "check")
+STREAMS = ("w_hh", "w_ih", "bias", "input", "readout", "check", "unit_weights")
 
 
 def generator(seed: int, stream: str, *which: int) -> np.random.Generator:
@@ -93,13 +93,14 @@ def draw_params(
     W_ih ~ N(0, input_scale²), so that an input of norm 1 adds that standard deviation to a unit. Biases are zero but
     for the memory gate's; PyTorch's start draws W_ih and all other biases from its own U(−1/√H, 1/√H). With `chrono` the memory
     gate's bias is ln U[1, T − 1] (Tallec & Ollivier 2018, eq. 16), negated where a high gate overwrites, and the LSTM's
-    input gate has its negative.
+    input gate has its negative. The cell's unit weights are always U(−1/√H, 1/√H).
     """
     w_hh = recurrent_weights(init, len(cell.gates), hidden, seed, rescale_to)
     w_ih = input_weights(init, len(cell.gates), hidden, seed, inputs, input_scale)
     b_ih, b_hh = biases(cell, init, hidden, seed, memory_bias, chrono_steps)
     arrays = (w_ih, w_hh.reshape(-1, hidden), b_ih.reshape(-1), b_hh.reshape(-1))
-    return dict(zip(NAMES, arrays, strict=True))
+    own = generator(seed, "unit_weights").uniform(-1.0, 1.0, (len(cell.unit_weights), hidden)) / np.sqrt(hidden)
+    return dict(zip((*NAMES, *cell.unit_weights), (*arrays, *own), strict=True))
 
 
 def recurrent_weights(init: str, gates: int, hidden: int, seed: int, rescale_to: float | None) -> Array:
@@ -142,7 +143,8 @@ def from_torch(state_dict: Mapping[str, Any], cell: str | Cell | None = None) ->
 
     Keys are weight_ih_l0 (G·H, D), weight_hh_l0 (G·H, H), bias_ih_l0 and bias_hh_l0 (G·H), or these without the _l0 of
     a cell's; values are arrays or tensors of any float type on any device. The cell is read off
-    G = rows of W_hh / H: 1 RNN, 4 LSTM, 3 GRU; name `cell` to have it held to that. PyTorch is not imported.
+    G = rows of W_hh / H: 1 RNN, 4 LSTM, 3 GRU; name `cell` to have it held to that. weight_ci, weight_cf and weight_co (H)
+    beside an LSTM's arrays make it a peephole LSTM. PyTorch is not imported.
     Raises ValueError on a missing, extra or misshapen key and on numbers that are not finite.
     """
     if not isinstance(state_dict, Mapping):
@@ -152,7 +154,9 @@ def from_torch(state_dict: Mapping[str, Any], cell: str | Cell | None = None) ->
     if cell is None:
         shape = arrays["weight_hh_l0"].shape if "weight_hh_l0" in arrays else ()
         gates = shape[0] / shape[1] if len(shape) == 2 and shape[1] else 1
-        cell = {len(make().gates): name for name, make in CELLS.items()}.get(gates)
+        known = [make() for make in CELLS.values()]
+        possible = [c for c in known if not c.unit_weights or any(name in arrays for name in c.unit_weights)]
+        cell = {len(c.gates): c for c in possible}.get(gates)  # a cell with weights of its own comes after one without
         if cell is None:
             raise ValueError(
                 f"state_dict['weight_hh_l0'] must have shape (H, H) for RNN, (4·H, H) for LSTM or (3·H, H) for GRU, "

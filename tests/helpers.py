@@ -8,6 +8,7 @@ CELLS = {
     "rnn": gf.RNN,
     "lstm": gf.LSTM,
     "gru": gf.GRU,
+    "peephole": gf.PeepholeLSTM,
     "gru-before": lambda activation="tanh": gf.GRU(activation, reset="before"),
     "gru-write": lambda activation="tanh": gf.GRU(activation, update="write"),
     "gru-before-write": lambda activation="tanh": gf.GRU(activation, reset="before", update="write"),
@@ -16,12 +17,14 @@ KNOBS_OF = {
     "rnn": {"cell": "rnn"},
     "lstm": {"cell": "lstm"},
     "gru": {"cell": "gru"},
+    "peephole": {"cell": "peephole"},
     "gru-before": {"cell": "gru", "gru_reset": "before"},
     "gru-write": {"cell": "gru", "gru_update": "write"},
     "gru-before-write": {"cell": "gru", "gru_reset": "before", "gru_update": "write"},
 }
 ACTIVATIONS = ("tanh", "sigmoid", "relu")
-GATES = {"rnn": 1, "lstm": 4, "gru": 3}
+GATES = {"rnn": 1, "lstm": 4, "gru": 3, "peephole": 4}
+PEEPHOLES = ("weight_ci", "weight_cf", "weight_co")
 
 
 def scatter(shape, seed):
@@ -47,7 +50,12 @@ def make_params(gates, hidden, inputs, seed, scale=1.0):
 
 
 def params_for(name, hidden=4, inputs=3, seed=1, scale=1.5):
-    return make_params(GATES[name.split("-")[0]], hidden, inputs, seed, scale)
+    """PyTorch's four arrays and, for the peephole LSTM, its three diagonals, all uniform in ±scale/√H."""
+    params = make_params(GATES[name.split("-")[0]], hidden, inputs, seed, scale)
+    if name == "peephole":
+        diagonals = scatter((3, hidden), 100 * seed + 50) * scale / np.sqrt(hidden)
+        params |= dict(zip(PEEPHOLES, diagonals, strict=True))
+    return params
 
 
 def zero_params(gates, hidden, inputs=1, **changes):
@@ -85,6 +93,11 @@ def textbook(name, activation, params, x, h, c=None):
             i, f, g, o = (i_k + h_k for i_k, h_k in zip(i_part, h_part, strict=True))
             c = sigma(f) * c + sigma(i) * phi(g)
             h = sigma(o) * phi(c)
+        elif kind == "peephole":  # Gers & Schmidhuber 2000: i and f see the old cell state, o the new one
+            i, f, g, o = (i_k + h_k for i_k, h_k in zip(i_part, h_part, strict=True))
+            i, f = i + params["weight_ci"] * c, f + params["weight_cf"] * c
+            c = sigma(f) * c + sigma(i) * phi(g)
+            h = sigma(o + params["weight_co"] * c) * phi(c)
         else:
             r, z = sigma(i_part[0] + h_part[0]), sigma(i_part[1] + h_part[1])
             n = phi(i_part[2] + ((r * h) @ u[2].T + b[2] if "before" in options else r * h_part[2]))

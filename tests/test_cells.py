@@ -9,6 +9,8 @@ from helpers import (
     CELLS,
     GATES,
     KNOBS_OF,
+    PEEPHOLES,
+    PHI,
     last_row,
     params_for,
     relative,
@@ -94,7 +96,7 @@ def test_every_entry_of_every_gradient(name):
 @pytest.mark.parametrize("name", CELLS)
 def test_states_are_the_textbooks(name, activation):
     params, x, h0 = params_for(name), scatter((30, 2, 3), 2), scatter((2, 4), 3)
-    c0 = scatter((2, 4), 4) if name == "lstm" else None
+    c0 = scatter((2, 4), 4) if CELLS[name]().has_c else None
     trace = gf.forward(CELLS[name](activation), params, x, h0, c0)
     h, c = textbook(name, activation, params, x, h0, c0)
     assert relative(trace.h, h) < 1e-13
@@ -104,17 +106,83 @@ def test_states_are_the_textbooks(name, activation):
 
 
 def test_gates_are_the_textbooks():
-    params, x = params_for("lstm"), scatter((4, 2, 3), 2)
-    trace = gf.forward("lstm", params, x)
-    gates = trace.gates
-    assert list(gates) == ["i", "f", "g", "o"]
-    assert all(value.shape == (4, 2, 4) for value in gates.values())
-    np.testing.assert_allclose(gates["f"] * trace.c[:-1] + gates["i"] * gates["g"], trace.c[1:], rtol=1e-13, atol=1e-15)
-    np.testing.assert_allclose(gates["o"] * np.tanh(trace.c[1:]), trace.h[1:], rtol=1e-13, atol=1e-15)
+    x = scatter((4, 2, 3), 2)
+    for name in ("lstm", "peephole"):
+        trace = gf.forward(name, params_for(name), x)
+        gates, c = trace.gates, trace.c
+        assert list(gates) == ["i", "f", "g", "o"]
+        assert all(value.shape == (4, 2, 4) for value in gates.values())
+        np.testing.assert_allclose(gates["f"] * c[:-1] + gates["i"] * gates["g"], c[1:], rtol=1e-13, atol=1e-15)
+        np.testing.assert_allclose(gates["o"] * np.tanh(c[1:]), trace.h[1:], rtol=1e-13, atol=1e-15)
     for name in ("gru", "gru-before"):
         trace = gf.forward(CELLS[name](), params_for(name), x)
         z, n = trace.gates["z"], trace.gates["n"]
         np.testing.assert_allclose((1 - z) * n + z * trace.h[:-1], trace.h[1:], rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("reads", READS)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_the_peephole_lstm_is_a_loop_written_out(activation, reads):
+    """Back-propagation one step, one gate at a time, and complex steps through the textbook's own loop."""
+    exp = gf.Experiment(cell="peephole", activation=activation, length=9, hidden=4, batch=2, **READS[reads])
+    network = gf.build(exp)
+    params, x = params_for("peephole", 4, network.sequences.x.shape[2]), network.sequences.x
+    h0, c0 = scatter((2, 4), 5), scatter((2, 4), 6)
+    direct = network.readout.read(gf.forward(network.cell, params, x, h0, c0).h).dL_dh
+    flow = gf.backward(gf.forward(network.cell, params, x, h0, c0), direct)
+
+    h, c = textbook("peephole", activation, params, x, h0, c0)
+    u, wanted = params["weight_hh_l0"].reshape(4, 4, 4), dict.fromkeys(params, 0.0)
+    dh, dc_later = direct[-1], 0.0
+    for t in range(9, 0, -1):
+        a = x[t - 1] @ params["weight_ih_l0"].T + params["bias_ih_l0"]
+        a = a + h[t - 1] @ params["weight_hh_l0"].T + params["bias_hh_l0"]
+        a_i, a_f, a_g, a_o = np.split(a, 4, axis=1)
+        i, f = sigma(a_i + params["weight_ci"] * c[t - 1]), sigma(a_f + params["weight_cf"] * c[t - 1])
+        g, o = PHI[activation](a_g), sigma(a_o + params["weight_co"] * c[t])
+        da_o = dh * PHI[activation](c[t]) * o * (1 - o)
+        dc = dc_later + dh * o * slope(activation, c[t]) + da_o * params["weight_co"]
+        da_i, da_f, da_g = dc * g * i * (1 - i), dc * c[t - 1] * f * (1 - f), dc * i * slope(activation, a_g)
+        assert relative(flow.grad_h[t], dh) < 1e-11
+        assert relative(flow.grad_c[t], dc) < 1e-11
+        da = np.hstack([da_i, da_f, da_g, da_o])
+        for name, part in {
+            "weight_ih_l0": da.T @ x[t - 1],
+            "weight_hh_l0": da.T @ h[t - 1],
+            "bias_ih_l0": da.sum(0),
+            "bias_hh_l0": da.sum(0),
+            "weight_ci": (da_i * c[t - 1]).sum(0),
+            "weight_cf": (da_f * c[t - 1]).sum(0),
+            "weight_co": (da_o * c[t]).sum(0),
+        }.items():
+            wanted[name] = wanted[name] + part
+        dc_later = f * dc + da_i * params["weight_ci"] + da_f * params["weight_cf"]
+        dh = da_i @ u[0] + da_f @ u[1] + da_g @ u[2] + da_o @ u[3] + direct[t - 1]
+    assert relative(flow.grad_h[0], dh) < 1e-11
+    assert relative(flow.grad_c[0], dc_later) < 1e-11
+    for number, (name, gradient) in enumerate(wanted.items()):
+        assert relative(flow.grads[name], gradient) < 1e-11, name
+        direction = scatter(gradient.shape, 60 + number)
+        moved, _ = textbook("peephole", activation, {**params, name: params[name] + STEP * direction}, x, h0, c0)
+        terms = flow.grads[name] * direction
+        step = (moved * direct).sum().imag / STEP.imag
+        assert abs(terms.sum() - step) <= 1e-11 * np.abs(terms).sum(), name
+
+
+def slope(activation, a):
+    y = PHI[activation](a)
+    return {"tanh": 1 - y**2, "sigmoid": y * (1 - y), "relu": (a > 0.0) * 1.0}[activation]
+
+
+def test_without_its_diagonals_a_peephole_lstm_is_the_lstm():
+    params, x, dL_dh = params_for("lstm"), scatter((20, 2, 3), 2), scatter((21, 2, 4), 3)
+    flow = gf.backward(gf.forward("lstm", params, x), dL_dh)
+    blind = gf.backward(gf.forward("peephole", {**params, **dict.fromkeys(PEEPHOLES, np.zeros(4))}, x), dL_dh)
+    assert np.array_equal(blind.grad_h, flow.grad_h)
+    assert np.array_equal(blind.grad_c, flow.grad_c)
+    assert all(np.array_equal(blind.grads[name], grad) for name, grad in flow.grads.items())
+    seeing = gf.backward(gf.forward("peephole", params_for("peephole"), x), dL_dh)
+    assert relative(seeing.grad_h, flow.grad_h) > 0.05
 
 
 def test_the_two_resets_differ_by_the_reset_of_the_bias_and_of_the_mixed_state():
@@ -185,6 +253,27 @@ def test_the_cell_states_gradient_decays_as_the_forget_gate(bias):
     np.testing.assert_allclose(flow.log10_norm_c[:, 0], want, rtol=1e-13, atol=1e-9)
     assert np.isneginf(flow.log10_norm[:-1]).all()
     np.testing.assert_allclose(flow.log10_norm_joint[:-1], flow.log10_norm_c[:-1], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("bias", [-5.0, 0.0, 3.0])
+def test_a_peephole_lstm_at_rest_decays_at_its_own_rate_for_5000_steps(bias):
+    """One unit at its fixed point, W_hh = 0: ∂c_t/∂c_{t−1} = f + w_ci σ′(a_i) g + w_cf σ′(a_f) c, far below 1e-308 too."""
+    w_ci, w_cf, w_co, g = 0.8, -0.4, 0.5, np.tanh(0.7)
+    diagonals = {"weight_ci": [w_ci], "weight_cf": [w_cf], "weight_co": [w_co]}
+    params = zero_params(4, 1, bias_ih_l0=[0.3, bias, 0.7, 0.0], **diagonals)
+    c = 0.0
+    for _ in range(2000):
+        i, f = sigma(0.3 + w_ci * c), sigma(bias + w_cf * c)
+        c = f * c + i * g
+    rate = np.log10(f + w_ci * i * (1 - i) * g + w_cf * f * (1 - f) * c)
+    trace = gf.forward("peephole", params, np.zeros((5000, 1, 1)), c0=[[c]])
+    flow = gf.backward(trace, last_row(trace))
+    o = sigma(w_co * c)
+    last = np.log10(o * (1 - np.tanh(c) ** 2) + w_co * o * (1 - o) * np.tanh(c))
+    want = last + rate * np.arange(5000, -1, -1)
+    np.testing.assert_allclose(flow.log10_norm_c[1:, 0], want[1:], rtol=1e-12, atol=1e-9)
+    from_each_step = 10.0 ** np.maximum(want[1:], -300.0) * g * i * (1 - i) * c
+    assert flow.grads["weight_ci"][0] == pytest.approx(from_each_step.sum(), rel=1e-9)
 
 
 @pytest.mark.parametrize(("bias", "horizon"), [(0, 2.0), (1, 3.718), (2, 8.389), (3, 21.09), (5, 149.4)])
@@ -260,7 +349,7 @@ def test_unknown_names_are_refused():
         (lambda: gf.LSTM(None), "activation must be one of tanh, sigmoid, relu, got None"),
         (lambda: gf.GRU(reset="never"), "reset must be one of after, before, got 'never'"),
         (lambda: gf.GRU(update=True), "update must be one of keep, write, got True"),
-        (lambda: gf.forward("mgu", {}, [[[0.0]]]), "cell must be one of rnn, lstm, gru, got 'mgu'"),
+        (lambda: gf.forward("mgu", {}, [[[0.0]]]), "cell must be one of rnn, lstm, gru, peephole, got 'mgu'"),
     ]:
         with pytest.raises(ValueError, match=told):
             make()

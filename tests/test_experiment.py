@@ -109,11 +109,12 @@ def test_more_than_a_gigabyte_is_refused(knobs):
 def test_shapes_and_rows(name):
     flow = gf.run(gf.Experiment(length=6, hidden=5, batch=3, **KNOBS_OF[name]))
     assert flow.grad_h.shape == (7, 3, 5)
-    assert (flow.grad_c is None) == (name != "lstm")
+    assert (flow.grad_c is None) == (name not in ("lstm", "peephole"))
     assert flow.log10_norm.shape == flow.log10_norm_joint.shape == flow.log10_norm_direct.shape == (7, 3)
     assert flow.log10_abs_h.shape == (7, 3, 5)
     assert flow.grad_x.shape == flow.trace.x.shape == (6, 3, 8)
-    assert set(flow.grads) == {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0", "weight_probe"}
+    readout, own = {"weight_probe"}, {"weight_ci", "weight_cf", "weight_co"} if name == "peephole" else set()
+    assert set(flow.grads) == {"weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"} | own | readout
     np.testing.assert_allclose(flow.log10_norm, np.log10(np.linalg.norm(flow.grad_h, axis=-1)), rtol=0, atol=1e-12)
     np.testing.assert_allclose(flow.log10_abs_h, np.log10(np.abs(flow.grad_h)), rtol=0, atol=1e-10)
     assert not flow.log10_norm_direct[-1].any() or np.abs(flow.log10_norm_direct[-1]).max() < 1e-15

@@ -52,8 +52,8 @@ def test_a_masked_batch_is_each_sequence_alone(name, mask):
         assert relative(flow.grad_h[first_of_its_step, one], alone_flow.grad_h) < 1e-13
         if cell.has_c:
             assert relative(flow.grad_c[first_of_its_step, one], alone_flow.grad_c) < 1e-13
-            # a state only carried over reaches the loss through the next step's forget gate and no h of its own
-            passing = np.append(alone.gates["f"] * alone_flow.grad_c[1:], np.zeros((1, 1, 4)), axis=0)
+            # a state only carried over reaches the loss through the next step's gates and no h of its own
+            passing = np.append(kept_of_c(alone) * alone_flow.grad_c[1:], np.zeros((1, 1, 4)), axis=0)
             assert relative(flow.grad_c[~first_of_its_step, one], passing[clock[~first_of_its_step]]) < 1e-13
         assert relative(flow.grad_x[present[:, b], one], alone_flow.grad_x) < 1e-13
         assert not flow.grad_x[~present[:, b], b].any()
@@ -61,6 +61,13 @@ def test_a_masked_batch_is_each_sequence_alone(name, mask):
             total[key] = total[key] + grad
     for key, grad in flow.grads.items():
         assert relative(grad, total[key]) < 1e-13, key
+
+
+def kept_of_c(trace):
+    """∂c_t/∂c_{t−1} of every unit, with h_{t−1} held."""
+    i, f, g = (trace.gates[gate] for gate in "ifg")
+    w_ci, w_cf = (trace.params.get(name, 0.0) for name in ("weight_ci", "weight_cf"))
+    return f + w_ci * i * (1 - i) * g + w_cf * f * (1 - f) * trace.c[:-1]
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -299,13 +306,26 @@ def test_an_lstms_frame_has_its_four_curves():
 
 GOOD = {"cell": "rnn", "params": params_for("rnn", 4, 3), "x": np.zeros((5, 2, 3))}
 BAD_FORWARD = [
-    ({"cell": None}, "cell must be one of rnn, lstm, gru, got None"),
-    ({"cell": gf.RNN}, "cell must be one of rnn, lstm, gru, got"),
+    ({"cell": None}, "cell must be one of rnn, lstm, gru, peephole, got None"),
+    ({"cell": gf.RNN}, "cell must be one of rnn, lstm, gru, peephole, got"),
     ({"params": None}, "params must map names to arrays, got None"),
     ({"params": []}, r"params must map names to arrays, got \[\]"),
     ({"params": {}}, "params must have exactly the keys .* lacks weight_ih_l0, weight_hh_l0, bias_ih_l0, bias_hh_l0"),
     ({"params": {**params_for("rnn"), "bias": 0}}, "params .* has extra bias"),
     ({"params": params_for("lstm")}, r"params\['weight_hh_l0'\] must have shape .*rnn having 1 gate, got \(16, 4\)"),
+    ({"params": {**params_for("rnn"), "weight_ci": np.zeros(4)}}, "params .* has extra weight_ci$"),
+    (
+        {"cell": "peephole", "params": params_for("lstm", 4, 3)},
+        "bias_hh_l0, weight_ci, weight_cf, weight_co; it lacks weight_ci, weight_cf, weight_co$",
+    ),
+    (
+        {"cell": "peephole", "params": {**params_for("peephole"), "weight_cf": np.zeros((4, 1))}},
+        r"params\['weight_cf'\] must have shape \(4,\), got \(4, 1\)",
+    ),
+    (
+        {"cell": "peephole", "params": {**params_for("peephole"), "weight_co": np.full(4, np.inf)}},
+        r"params\['weight_co'\] must be finite, got inf at index \(0,\)",
+    ),
     ({"params": {**params_for("rnn"), "bias_hh_l0": np.zeros(3)}}, r"params\['bias_hh_l0'\] .* \(4,\), got \(3,\)"),
     ({"params": {**params_for("rnn"), "weight_ih_l0": np.zeros(4)}}, r"weight_ih_l0'\] .* \(4, D\), got \(4,\)"),
     (

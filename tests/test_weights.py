@@ -76,7 +76,11 @@ def test_the_irnns_gradient_is_exactly_constant():
 
 @pytest.mark.parametrize("init", ["gaussian", "pytorch"])
 def test_the_memory_bias_is_the_whole_bias_of_its_gate(init):
-    for name, knob, gate in (("lstm", "forget_bias", "f"), ("gru", "update_bias", "z")):
+    for name, knob, gate in (
+        ("lstm", "forget_bias", "f"),
+        ("peephole", "forget_bias", "f"),
+        ("gru", "update_bias", "z"),
+    ):
         cell, params = drawn(cell=name, init=init, hidden=8, **{knob: 2.5})
         rows = slice(cell.gates.index(gate) * 8, (cell.gates.index(gate) + 1) * 8)
         np.testing.assert_array_equal(params["bias_ih_l0"][rows] + params["bias_hh_l0"][rows], 2.5)
@@ -169,9 +173,33 @@ def test_from_torch_tells_the_cell_by_its_rows(name):
     assert all(np.array_equal(loaded[k], params[k]) for k in params)
     assert all(loaded[k] is not params[k] for k in params)
     gf.from_torch(params, cell=name)
-    for other in set(GATES) - {name}:
+    for other in {"rnn", "lstm", "gru"} - {name}:
         with pytest.raises(ValueError, match=f"weight_hh_l0.*{other} having {GATES[other]} gate"):
             gf.from_torch(params, cell=other)
+
+
+def test_from_torch_tells_a_peephole_lstm_by_its_diagonals():
+    params = params_for("peephole")
+    loaded = gf.from_torch(params)
+    assert all(np.array_equal(loaded[k], params[k]) for k in params)
+    gf.from_torch(params, cell="peephole")
+    with pytest.raises(ValueError, match="has extra weight_ci, weight_cf, weight_co"):
+        gf.from_torch(params, cell="lstm")
+    del params["weight_cf"]
+    with pytest.raises(ValueError, match=r"lacks weight_cf$"):
+        gf.from_torch(params)
+
+
+def test_unit_weights_have_a_stream_of_their_own():
+    """The peephole LSTM has the LSTM's weights, number for number, and three diagonals of U(−1/√H, 1/√H)."""
+    for init in INITS:
+        lstm, peephole = (drawn(cell=name, init=init, hidden=16, seed=5)[1] for name in ("lstm", "peephole"))
+        assert all(np.array_equal(lstm[name], peephole[name]) for name in lstm)
+        diagonals = np.stack([peephole[name] for name in peephole if name not in lstm])
+        assert diagonals.shape == (3, 16)
+        assert np.abs(diagonals).max() <= 0.25
+        assert diagonals.std() == pytest.approx(0.25 / np.sqrt(3), rel=0.3)
+        assert relative(diagonals[0], diagonals[1]) > 0.1
 
 
 @pytest.mark.parametrize(
@@ -194,6 +222,8 @@ def test_from_torch_tells_the_cell_by_its_rows(name):
         ({**params_for("rnn"), "weight_ih_l0": np.full((4, 3), -np.inf)}, r"weight_ih_l0'\] must be finite, got -inf"),
         ({**params_for("rnn"), "weight_ih_l0": "W"}, r"weight_ih_l0'\] must be an array of numbers, got 'W'"),
         ({**params_for("rnn"), "weight_ih_l0": [[1], [1, 2]]}, r"weight_ih_l0'\] must be an array of numbers"),
+        ({**params_for("peephole"), "weight_co": np.ones(3)}, r"weight_co'\] must have shape \(4,\), got \(3,\)"),
+        ({**params_for("gru"), "weight_co": np.ones(4)}, "has extra weight_co"),
         ({**params_for("rnn"), "weight_ih_l0": np.ones((4, 3)) * 1j}, r"weight_ih_l0'\] must be an array of numbers"),
     ],
 )

@@ -26,7 +26,7 @@ DEFAULTS = Experiment(input="text", batch=1)
 NARROWER: dict[str, Any] = {"length": {"high": 300}, "hidden": {"high": 128}, "seed": {"high": 99}}
 SHARED: dict[str, tuple[Any, Knob]] = {
     "cells": (
-        tuple(CELLS),
+        ("rnn", "lstm", "gru"),
         Knob("Cells", "Side by side on the same input, seeds and loss.", choices=tuple(CELLS)),
     ),
     **{

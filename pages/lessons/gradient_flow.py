@@ -52,7 +52,7 @@ def checked(exp: Experiment) -> str:
 
 QUANTITY = Knob(
     "Gradient of",
-    "Total derivatives, through every path to the loss. c_t exists in the LSTM only.",
+    "Total derivatives, through every path to the loss. Only an LSTM has a c_t.",
     choices=tuple(QUANTITIES),
 )
 DERIVATIVE = Knob(
@@ -79,7 +79,7 @@ with problems_told("Gradient flow"):
     exp = experiment()
     by_cell = shared(summarise)(exp, cells, seeds, quantity)
 if not by_cell:
-    title("Only the LSTM has a cell state c_t: choose it, or the gradient of h_t")
+    title("Only an LSTM has a cell state c_t: choose one, or the gradient of h_t")
     st.stop()
 
 direct = derivative == "direct"

@@ -1,0 +1,56 @@
+"""The peephole LSTM: its gates see the cell state, i and f the old c_{t−1}, o the new c_t."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from gradflow.activations import sigmoid, sigmoid_parts
+from gradflow.cells.cell import Array, Product
+from gradflow.cells.lstm import LSTM
+
+
+@dataclass(frozen=True)
+class PeepholeLSTM(LSTM):
+    """LSTM with peephole connections (Gers & Schmidhuber 2000), one weight for each gate and unit."""
+
+    name: ClassVar[str] = "peephole"
+    title: ClassVar[str] = "Peephole LSTM"
+    unit_weights: ClassVar[tuple[str, ...]] = ("weight_ci", "weight_cf", "weight_co")
+
+    def step(  # type: ignore[override]
+        self, a: Array, h: Array, c: Array, w_ci: Array, w_cf: Array, w_co: Array
+    ) -> tuple[Array, Array]:
+        a[1] += w_ci * c
+        a[2] += w_cf * c
+        i, f = sigmoid(a[1:3])
+        g = self.phi.value(a[3])
+        c = f * c + i * g
+        a[0] += w_co * c
+        o = sigmoid(a[0])
+        h = o * self.phi.value(c)
+        return h, c
+
+    def partials(  # type: ignore[override]
+        self, a: Array, h: Array, c: Array, da: Array, w_ci: Array, w_cf: Array, w_co: Array
+    ) -> tuple[Array, ...]:
+        (o, i, f), _, (do, di, df) = sigmoid_parts(a[:3])
+        g, y = self.phi.value(a[3]), self.phi.value(c[1:])
+        np.multiply(do, y, out=da[0])  # ∂h/∂a_o
+        np.multiply(di, g, out=da[1])  # ∂c/∂a_i
+        np.multiply(df, c[:-1], out=da[2])  # ∂c/∂a_f
+        np.multiply(self.phi.slope(a[3], g), i, out=da[3])  # ∂c/∂a_g
+        dh_dc = self.phi.slope(c[1:], y) * o + w_co * da[0]
+        dc_dc = f + w_ci * da[1] + w_cf * da[2]  # ∂c_t/∂c_{t−1}
+        return dh_dc, dc_dc
+
+    def step_back(
+        self, dh: Array, dc: Array, da: Array, dh_dc: Array, dc_dc: Array, UT: Product
+    ) -> tuple[Array, Array]:
+        dc += dh * dh_dc
+        da[0] *= dh
+        da[1:] *= dc
+        return UT(da), dc_dc * dc
+
+    def unit_operands(self, h: Array, c: Array) -> tuple[tuple[int, Array], ...]:
+        return (1, c[:-1]), (2, c[:-1]), (0, c[1:])
