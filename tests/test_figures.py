@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from made_up import CASES, DEAD, OVERFLOWED, STABLE, VANISHING, by_cell, summary
 
+from gradflow.cells import CELLS
 from gradflow.figures import direct_curves, flow_curves, unit_maps
 from gradflow.figures.theme import decades, log_ticks
 
@@ -173,6 +174,20 @@ def test_a_direct_derivative_at_every_step_is_a_line():
     assert drawn.mode == "lines"
     np.testing.assert_array_equal(drawn.x, np.arange(1, 51))
     np.testing.assert_array_equal(drawn.y, -2.0)
+
+
+def test_four_maps_are_two_rows_that_share_their_axes():
+    four = by_cell(*(summary(cell, 0.9) for cell in CELLS))
+    layout = unit_maps(four).layout
+    boxes = {(layout[f"xaxis{k}"].domain, layout[f"yaxis{k}"].domain) for k in ("", "2", "3", "4")}
+    assert len(boxes) == 4
+    assert len({x for x, _ in boxes}) == len({y for _, y in boxes}) == 2
+    for domains in ({x for x, _ in boxes}, {y for _, y in boxes}):
+        (_, end), (start, _) = sorted(domains)
+        assert end < start
+    assert layout.height > unit_maps(CASES["all three"]).layout.height
+    assert layout.yaxis3.matches == "y"
+    assert [note.text.partition("</span> ")[2] for note in layout.annotations] == ["RNN", "LSTM", "GRU", "Peephole LSTM"]
 
 
 @pytest.mark.parametrize("draw", [flow_curves, unit_maps])

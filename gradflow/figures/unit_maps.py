@@ -1,6 +1,7 @@
 """Which units carry the gradient: units × time, one map per cell."""
 
 from collections.abc import Mapping
+from math import ceil
 
 import numpy as np
 import plotly.graph_objects as go
@@ -22,17 +23,28 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
     length = max((s.length for s in drawn), default=1)
     inner = [round(length / 4), round(3 * length / 4)]  # no label at an edge, where the next map's would touch it
     axes: dict[str, dict] = {}
-    places = columns(len(drawn), gap=0.03)
-    for k, left, right in places:
+    across = len(drawn) if len(drawn) <= 3 else 2  # four in a row have no room for their names on a phone
+    rows = columns(ceil(len(drawn) / max(1, across)), gap=0.18)
+    places = [str(n + 1) if n else "" for n in range(len(drawn))]
+    for n, k in enumerate(places):
+        (_, left, right), (_, top, bottom) = columns(across, gap=0.03)[n % across], rows[n // across]
+        lowest = n + across >= len(drawn)
         axes[f"xaxis{k}"] = {
             "domain": [left, right],
             "anchor": f"y{k}",
-            "title": {"text": "step t"},
+            "title": {"text": "step t" if lowest else ""},
+            "showticklabels": lowest,
             "showgrid": False,
             "tickvals": inner,
         }
-        first = {"matches": "y", "showticklabels": False} if k else {"title": {"text": "unit i", "standoff": 10}}
-        axes[f"yaxis{k}"] = {"anchor": f"x{k}", "showgrid": False, **first}
+        axes[f"yaxis{k}"] = {
+            "domain": [1.0 - bottom, 1.0 - top],
+            "anchor": f"x{k}",
+            "title": {"text": "" if n % across else "unit i", "standoff": 10},
+            "showticklabels": n % across == 0,
+            "showgrid": False,
+            **({"matches": "y"} if k else {}),
+        }
     colorbar = {
         "title": {"text": subscripted("|∂L/∂h_t[i]|"), "side": "right"},
         "tickvals": ticks["tickvals"],
@@ -40,10 +52,10 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
         "thickness": 14,
     }
     return figure(
-        [unit_map(s, k) for (k, _, _), s in zip(places, drawn, strict=True)],
-        height,
+        [unit_map(s, k) for k, s in zip(places, drawn, strict=True)],
+        height if len(rows) < 2 else round(1.5 * height),
         **axes,
-        annotations=[heading(s, k) for (k, _, _), s in zip(places, drawn, strict=True)],
+        annotations=[heading(s, k) for k, s in zip(places, drawn, strict=True)],
         hovermode="closest",
         coloraxis={"colorscale": MAGNITUDE, "cmin": low, "cmax": high, "colorbar": colorbar},
     )
