@@ -187,7 +187,12 @@ def test_four_maps_are_two_rows_that_share_their_axes():
         assert end < start
     assert layout.height > unit_maps(CASES["all three"]).layout.height
     assert layout.yaxis3.matches == "y"
-    assert [note.text.partition("</span> ")[2] for note in layout.annotations] == ["RNN", "LSTM", "GRU", "Peephole LSTM"]
+    assert [note.text.partition("</span> ")[2] for note in layout.annotations] == [
+        "RNN",
+        "LSTM",
+        "GRU",
+        "Peephole LSTM",
+    ]
 
 
 @pytest.mark.parametrize("draw", [flow_curves, unit_maps])

@@ -1,6 +1,7 @@
 """One palette, one set of axes, for every figure."""
 
 import math
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,8 +40,9 @@ def translucent(colour: str, alpha: float) -> str:
 
 
 def subscripted(symbol: str) -> str:
-    """h_t as Plotly writes it."""
-    return symbol.replace("_t", "<sub>t</sub>")
+    """h_t, h_{t−1} and a_n^x as Plotly writes them."""
+    lowered = re.sub(r"_(?:\{([^}]*)\}|(\w))", lambda found: f"<sub>{found[1] or found[2]}</sub>", symbol)
+    return re.sub(r"\^(\w)", r"<sup>\1</sup>", lowered)
 
 
 def log_ticks(low: float, high: float, count: int = 8) -> dict[str, Any]:
