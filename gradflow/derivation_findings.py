@@ -31,8 +31,8 @@ def size(step: int, log10: float) -> str:
 
 
 def signed(value: float, log10_norm: float) -> str:
-    """A value to two digits; one that float64 has lost, beside a norm that it has not, by the bound it lies under or over."""
-    sign = "−" if value < 0.0 else ""
+    """A value to two digits; where only its norm is within reach of float64, the bound that it lies under or over."""
     if value == 0.0 and -math.inf < log10_norm < -300.0:
         return "below 10⁻³⁰⁰"
-    return f"{sign}{number(abs(value))}"
+    sign = "−" if value < 0.0 else ""
+    return f"{sign}{number(abs(value))}" if math.isfinite(value) else f"beyond {sign}10³⁰⁸"
