@@ -14,9 +14,9 @@ from functools import lru_cache
 from textwrap import dedent
 from typing import Any
 
-from gradflow import unroll
 from gradflow.cells import Cell
 from gradflow.cells.cell import Product
+from gradflow.unroll import block_loop, unroll
 
 PARTS = {"forward": "step", "local": "partials", "back": "step_back"}
 # what the loops call that which the functions return
@@ -59,12 +59,12 @@ def lines(cell: Cell) -> tuple[Line, ...]:
 def part_lines(cell: Cell, part: str) -> Iterator[Line]:
     notation = Notation(cell, part)
     if part == "forward":
-        yield found_line(unroll.unroll, part, lambda s: ast.unparse(s).startswith("multiply("), notation)
+        yield found_line(unroll, part, lambda s: ast.unparse(s).startswith("multiply("), notation)
     method = getattr(type(cell), PARTS[part])
     for statement in syntax(method).body:
         yield line_of(method, part, statement, notation)
     if part == "back":
-        yield found_line(unroll.block_loop, part, lambda s: ast.unparse(s).startswith("dh_before +="), notation)
+        yield found_line(block_loop, part, lambda s: ast.unparse(s).startswith("dh_before +="), notation)
 
 
 @lru_cache(maxsize=64)

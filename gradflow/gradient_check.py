@@ -22,7 +22,7 @@ from gradflow.experiment import Experiment, Run, run
 from gradflow.findings import power_of_ten
 from gradflow.flow import columns
 from gradflow.losses import Readout
-from gradflow.parameters import NAMES, Params
+from gradflow.parameters import Params, unit_columns
 from gradflow.unroll import unroll
 from gradflow.weights import generator
 
@@ -96,7 +96,9 @@ class Check:
             f"{self.cell}: {self.derivatives:,} derivatives by {self.method} of the forward pass alone; "
             f"the largest disagreement is {size}, in {self.worst.gradient}."
         )
-        faint = "beyond float64's range" if self.method == COMPLEX else "too small beside the loss for a difference"
+        faint = "beyond float64's range"
+        if self.method != COMPLEX:
+            faint = f"too small beside the loss for a difference or {faint}"
         left = {
             "too near a kink of ReLU": sum(c.at_kinks for c in self.compared),
             faint: sum(c.out_of_reach for c in self.compared),
@@ -122,8 +124,9 @@ def check_gradients(exp: Experiment) -> Check:
     rng = generator(exp.seed, "check")
     smooth = exp.activation != "relu"
     steps, states = restarts(len(done.trace.x)), ["h", "c"] if done.trace.c is not None else ["h"]
-    count = affordable(done, len(NAMES) * len(done.trace.x), DIRECTIONS, smooth)
-    compared = [compare_parameter(done, name, count, rng, smooth) for name in NAMES]
+    names = list(done.trace.params)
+    count = affordable(done, len(names) * len(done.trace.x), DIRECTIONS, smooth)
+    compared = [compare_parameter(done, name, count, rng, smooth) for name in names]
     compared += [compare_readout(done, name, rng, smooth) for name in done.network.readout.params]
     count = affordable(done, len(states) * sum(len(done.trace.h) - t for t in steps), exp.hidden, smooth)
     compared += [compare_state(done, state, t, count, rng, smooth) for state in states for t in steps]
@@ -203,7 +206,7 @@ def compare_state(done: Run, state: str, t: int, count: int, rng: np.random.Gene
 def moved_through_c(done: Run, t: int, delta: NDArray) -> tuple[Array, Array]:
     """(h_t, c_t), each (k, B, H), where c_t alone moves and h_t follows, as the total ∂L/∂c_t has it.
 
-    c_t is moved by nudging c_{t−1} by delta (k, B or 1, H) with all gates held; where there is no such step, c itself.
+    c_t is moved by nudging c_{t−1} by delta (k, B or 1, H) with h_{t−1} held; where there is no such step, c itself.
     """
     trace = done.trace
     assert trace.c is not None
@@ -214,8 +217,13 @@ def moved_through_c(done: Run, t: int, delta: NDArray) -> tuple[Array, Array]:
     if not present.any():
         return h, c
     before = columns(trace.c[t - 1] + delta)
-    with np.errstate(over="ignore", under="ignore"):
-        h_t, c_t = trace.cell.step(trace.a[:, t - 1, None], columns(trace.h[t - 1])[None], before)
+    with np.errstate(over="ignore", under="ignore", invalid="ignore"):  # no complex σ(a) where e^−a overflows
+        a = np.dot(trace.w, trace.rows[t - 1]).reshape(
+            -1, 1, *before.shape[1:]
+        )  # before `step` adds what c tells the gates
+        a = np.repeat(a, len(before), 1).astype(before.dtype)
+        own = unit_columns(trace.cell, trace.params)
+        h_t, c_t = trace.cell.step(a, columns(trace.h[t - 1])[None], before, *own)
     assert c_t is not None
     there = present[:, None]
     return np.where(there, columns(h_t), h), np.where(there, columns(c_t), c)

@@ -23,7 +23,7 @@ from gradflow.unroll import backward, forward
 if TYPE_CHECKING:
     import pandas as pd
 
-BIAS_FIELDS = {"lstm": "forget_bias", "gru": "update_bias"}
+BIAS_FIELDS = {"lstm": "forget_bias", "gru": "update_bias", "peephole": "forget_bias"}
 LOGIT_EDGES = np.linspace(-13.0, 13.0, 131)  # bins of the memory gate's pre-activation, 0.2 wide
 
 

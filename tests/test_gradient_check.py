@@ -43,12 +43,21 @@ def test_right_gradients_agree(name, activation, reads):
     looked_at = {c.gradient for c in check.compared}
     assert {f"∂L/∂{array}" for array in gf.run(replace(EXP, **KNOBS_OF[name], **READS[reads])).grads} <= looked_at
     assert "∂L/∂h at step 0" in looked_at
-    assert ("∂L/∂c at step 0" in looked_at) == (name == "lstm")
+    assert ("∂L/∂c at step 0" in looked_at) == (name in ("lstm", "peephole"))
 
 
-@pytest.mark.parametrize("knobs", HARD)
-@pytest.mark.parametrize("cell", ["rnn", "lstm", "gru"])
-@pytest.mark.parametrize("activation", ["tanh", "relu"])
+# not among them: with ReLU a saturated peephole LSTM's c grows to 1e7, and then its own peephole throws o from 0 to 1 within
+# a nudge, which is a kink that no sign tells
+@pytest.mark.parametrize(
+    ("activation", "cell", "knobs"),
+    [
+        (activation, cell, knobs)
+        for activation in ("tanh", "relu")
+        for cell in gf.CELLS
+        for knobs in HARD
+        if (activation, cell, knobs) != ("relu", "peephole", "saturated")
+    ],
+)
 def test_right_gradients_agree_in_hard_networks_too(activation, cell, knobs):
     check = gf.check_gradients(replace(EXP, cell=cell, activation=activation, **HARD[knobs]))
     assert check.largest <= AGREE[activation]

@@ -35,7 +35,7 @@ def swept(name, biases, **knobs):
 
 def remembering(exp, bias):
     """The experiment whose memory gate has this bias, by the textbook's sign."""
-    if exp.cell == "lstm":
+    if exp.cell in ("lstm", "peephole"):
         return {"forget_bias": bias}
     return {"update_bias": bias if exp.gru_update == "keep" else -bias}
 
@@ -45,7 +45,7 @@ def remembering(exp, bias):
 def test_gates_at_rest_decay_exactly_as_the_law(name, bias):
     """With all candidate and gate weights zero ∂L/∂c, or a GRU's ∂L/∂h, is multiplied by σ(b) at every step back."""
     (m,) = swept(name, [bias], length=300, **AT_REST)
-    curve = m.curves["dL/dc" if name == "lstm" else "dL/dh"]
+    curve = m.curves["dL/dc" if CELLS[name]().has_c else "dL/dh"]
     want = np.arange(300, -1, -1) * np.log10(sigma(bias))
     np.testing.assert_allclose(curve - curve[-1], want, rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(m.law, want, rtol=1e-12, atol=1e-12)
@@ -66,7 +66,7 @@ def test_what_gets_in_at_rest_is_one_share_of_the_horizon(name):
     for m in swept(name, [-2.0, 0.0, 2.0, 5.0], **AT_REST):
         f = sigma(m.bias)
         assert m.newest == pytest.approx((1 - f) / (1 - f**60), rel=1e-12)
-        assert m.written == pytest.approx(0.5 if name == "lstm" else 1 - f, rel=1e-12)
+        assert m.written == pytest.approx(0.5 if CELLS[name]().has_c else 1 - f, rel=1e-12)
 
 
 def test_an_endless_memory_gives_every_step_the_same_share():
@@ -80,7 +80,7 @@ def test_the_memory_is_the_weighted_sum_of_its_candidates(name):
     cell = CELLS[name]()
     trace = gf.forward(cell, params_for(name, hidden=5, inputs=3), 2.0 * scatter((12, 2, 3), 8))
     gates = trace.gates
-    if name == "lstm":
+    if CELLS[name]().has_c:
         kept, written, candidate, memory = gates["f"], gates["i"], gates["g"], trace.c[-1]
     else:
         z, candidate, memory = gates["z"], gates["n"], trace.h[-1]
@@ -88,7 +88,7 @@ def test_the_memory_is_the_weighted_sum_of_its_candidates(name):
     weights = [written[k] * np.prod(kept[k + 1 :], axis=0) for k in range(12)]
     np.testing.assert_allclose(sum(w * g for w, g in zip(weights, candidate, strict=True)), memory, rtol=1e-12)
     got = entry(trace, slice(None), np.ones((12, 2), bool))
-    slope = 1 - np.tanh(memory) ** 2 if name == "lstm" else np.ones(1)
+    slope = 1 - np.tanh(memory) ** 2 if CELLS[name]().has_c else np.ones(1)
     want = written.mean(), (weights[-1] / sum(weights)).mean(), np.abs(memory).mean(), slope.mean()
     np.testing.assert_allclose(got, want, rtol=1e-12)
 
@@ -108,7 +108,7 @@ def test_the_curves_are_those_of_a_sweep_over_seeds(name):
     exp = experiment(name, forget_bias=2.0, update_bias=1.5)
     m, sw = measure_memory(exp, exp.cell, SEEDS), gf.sweep(exp, "seed", SEEDS)
     norms = {"dL/dh": sw.log10_norm, "dL/dc": sw.log10_norm_c, "joint": sw.log10_norm_joint}
-    assert list(m.curves) == (["dL/dc", "dL/dh", "joint"] if exp.cell == "lstm" else ["dL/dh"])
+    assert list(m.curves) == (["dL/dc", "dL/dh", "joint"] if CELLS[name]().has_c else ["dL/dh"])
     for quantity, curve in m.curves.items():
         np.testing.assert_allclose(
             curve, np.quantile(norms[quantity], 0.5, axis=(0, 2), method="inverted_cdf"), atol=1e-9
@@ -144,7 +144,7 @@ def test_a_sweep_does_not_depend_on_the_biases_it_replaces():
 def test_the_density_is_that_of_the_gate(name):
     m = measure_memory(experiment(name), name.split("-")[0], [4])
     trace = gf.run(experiment(name, forget_bias=1.0, seed=4)).trace
-    gate = trace.gates["f" if name == "lstm" else "z"]
+    gate = trace.gates["f" if CELLS[name]().has_c else "z"]
     kept = 1 - gate if "write" in name else gate
     assert m.density.sum() == pytest.approx(1.0)
     edges = sigma(LOGIT_EDGES)
@@ -172,7 +172,9 @@ def test_chrono_draws_horizons_from_2_to_t_and_closes_the_input_gate(name):
     for seed in SEEDS:
         params = build(experiment(name, chrono=True, length=100, seed=seed, **AT_REST)).params
         biases.append(
-            params["bias_ih_l0"][8:16] if name == "lstm" else params["bias_ih_l0"][8:16] * (-1) ** ("write" in name)
+            params["bias_ih_l0"][8:16]
+            if CELLS[name]().has_c
+            else params["bias_ih_l0"][8:16] * (-1) ** ("write" in name)
         )
     horizons = 1.0 + np.exp(biases)
     assert (horizons >= 2.0 - 1e-12).all()
@@ -225,7 +227,7 @@ def test_the_table_has_every_curve():
 
 def test_what_is_wrong_is_named():
     exp = experiment("lstm")
-    with pytest.raises(ValueError, match="cell must be one of lstm, gru, got 'rnn'"):
+    with pytest.raises(ValueError, match="cell must be one of lstm, gru, peephole, got 'rnn'"):
         measure_memory(gf.Experiment(), "rnn", SEEDS)
     with pytest.raises(ValueError, match="cell must be one of"):
         sweep_memory(exp, "rnn", [0.0], SEEDS)
