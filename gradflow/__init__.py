@@ -7,7 +7,7 @@ flow.log10_norm, flow.grads, flow.to_frame()
 
 import numpy as np
 
-from gradflow.adding import trained_network, TrainedNetwork
+from gradflow.adding import TrainedNetwork, trained_network
 from gradflow.cells import CELLS, GRU, LSTM, RNN, Cell, PeepholeLSTM
 from gradflow.cliff import Descent, Steepest, Surface, descents, steepest, surface
 from gradflow.clipped_run import ClippedRun, clipped_run

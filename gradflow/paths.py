@@ -25,7 +25,7 @@ from gradflow.cells.gru import ResetAfterGRU
 from gradflow.checks import check_number
 from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, log10_norm, shift
 from gradflow.flow import Flow, Trace, columns
-from gradflow.parameters import Params
+from gradflow.parameters import Params, unit_columns
 
 DIRECT, GATES, MIXED = "direct", "gates", "mixed"
 ROUTES = (DIRECT, HIGHWAY, GATES, MIXED)
@@ -65,7 +65,7 @@ def split_steps(flow: Flow) -> Split:
         dh = shift(flow.mantissa_h[1:], after - before)
         dc = None if flow.mantissa_c is None else flow.mantissa_c[1:]  # has the exponent `before`
         direct = (columns(flow.direct[:-1]), 0.0)
-        paths = cell.paths(dh, dc, da, *others, *slot_products(trace))
+        paths = cell.paths(dh, dc, da, *others, *slot_products(trace), *unit_columns(cell, trace.params))
         parts = np.stack([at_memory(cell, others, *share) for share in (*paths.values(), direct)])
     exponents = np.stack([*(before for _ in paths), np.zeros_like(before)])
     return measured((*paths, DIRECT), parts, exponents, *memory(flow, slice(0, -1)))
@@ -90,7 +90,7 @@ def split_routes(flow: Flow, start: int | None = None) -> Split:
         if flow.mantissa_c is not None:
             parts[0, start, 1] = shift(flow.mantissa_c[start], flow.exponent_c[start] - flow.exponent[start])
         da, others = local_derivatives(trace)
-        UT = slot_products(trace)
+        UT = (*slot_products(trace), *unit_columns(cell, trace.params))
         for t in range(start, 0, -1):
             here = parts[:, t]
             dc = here[:, 1] if cell.has_c else None
@@ -131,7 +131,8 @@ def checked(flow: Flow) -> Flow:
 def local_derivatives(trace: Trace) -> tuple[Array, tuple[Array, ...]]:
     """The cell's `partials` for all steps: the slots' own, (slots, T, H, B), and the others, (T, H, B) each."""
     da = np.empty_like(trace.a)
-    return da, trace.cell.partials(trace.a, columns(trace.h), None if trace.c is None else columns(trace.c), da)
+    c = None if trace.c is None else columns(trace.c)
+    return da, trace.cell.partials(trace.a, columns(trace.h), c, da, *unit_columns(trace.cell, trace.params))
 
 
 def slot_products(trace: Trace) -> list[Product]:

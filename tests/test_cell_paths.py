@@ -29,6 +29,7 @@ from gradflow.training import adding_problem
 
 STEP = 1e-30j
 NAMES = {"rnn": ("h",), "lstm": ("i", "f", "g", "o", HIGHWAY), "gru": ("r", "z", "n", HIGHWAY)}
+NAMES["peephole"] = NAMES["lstm"]
 
 
 def one_step(name, activation, params, x_t, h, c):
@@ -39,10 +40,11 @@ def one_step(name, activation, params, x_t, h, c):
     inputs = np.split(params["weight_ih_l0"] @ x_t + params["bias_ih_l0"], GATES[kind])
     if kind == "rnn":
         return phi(inputs[0] + u[0] @ h["h"] + b[0])
-    if kind == "lstm":
+    if kind in ("lstm", "peephole"):
+        w_ci, w_cf, w_co = (params.get(f"weight_c{gate}", 0.0) for gate in "ifo")
         a = [i + u_k @ h[k] + b_k for i, u_k, k, b_k in zip(inputs, u, "ifgo", b, strict=True)]
-        c_t = sigma(a[1]) * c[HIGHWAY] + sigma(a[0]) * phi(a[2])
-        return np.concatenate([sigma(a[3]) * phi(c_t), c_t])
+        c_t = sigma(a[1] + w_cf * c["f"]) * c[HIGHWAY] + sigma(a[0] + w_ci * c["i"]) * phi(a[2])
+        return np.concatenate([sigma(a[3] + w_co * c_t) * phi(c_t), c_t])
     r, z = (sigma(inputs[k] + u[k] @ h["rz"[k]] + b[k]) for k in (0, 1))
     from_state = u[2] @ (r * h["n"]) + b[2] if "before" in options else r * (u[2] @ h["n"] + b[2])
     n = phi(inputs[2] + from_state)
@@ -68,7 +70,7 @@ def case(name, activation="tanh", steps=5, hidden=3, reads="all"):
     """A flow of one sequence, and its Jacobians by step and path."""
     params, x = params_for(name, hidden, 2), scatter((steps, 1, 2), 3) * 1.5
     h0 = scatter((1, hidden), 4)
-    c0 = scatter((1, hidden), 5) if name == "lstm" else None
+    c0 = scatter((1, hidden), 5) if name in ("lstm", "peephole") else None
     trace = gf.forward(CELLS[name](activation), params, x, h0, c0)
     flow = gf.backward(trace, scatter(trace.h.shape, 6) if reads == "all" else last_row(trace))
     c = [None] * steps if trace.c is None else trace.c[:, 0]
@@ -77,9 +79,10 @@ def case(name, activation="tanh", steps=5, hidden=3, reads="all"):
 
 
 def inside(flow, t):
-    """∂h_t/∂c_t with the gates held."""
-    y = flow.trace.cell.phi.value(flow.trace.c[t, 0])
-    return flow.trace.gates["o"][t - 1, 0] * flow.trace.cell.phi.slope(flow.trace.c[t, 0], y)
+    """∂h_t/∂c_t, through what the output gate may see of c_t too."""
+    y, o = flow.trace.cell.phi.value(flow.trace.c[t, 0]), flow.trace.gates["o"][t - 1, 0]
+    slope = flow.trace.cell.phi.slope(flow.trace.c[t, 0], y)
+    return o * slope + flow.trace.params.get("weight_co", 0.0) * o * (1.0 - o) * y
 
 
 def cotangent(flow, t):
@@ -302,7 +305,7 @@ def test_a_summary_is_the_run_s_own_splits(name):
     for got, want in ((s.by_step, gf.split_steps(flow)), (s.routes, gf.split_routes(flow, 50))):
         np.testing.assert_array_equal(got.share[..., 0], want.share[..., 0])
         np.testing.assert_array_equal(got.log10_norm[..., 0], want.log10_norm[..., 0])
-    gates = {"rnn": None, "lstm": "f", "gru": "z"}
+    gates = {"rnn": None, "lstm": "f", "peephole": "f", "gru": "z"}
     gate = gates[name.split("-")[0]]
     if gate is None:
         assert s.kept is None
@@ -310,7 +313,7 @@ def test_a_summary_is_the_run_s_own_splits(name):
     else:
         value = flow.trace.gates[gate][:, 0]
         np.testing.assert_allclose(s.kept, 1.0 - value if "write" in name else value, rtol=1e-15)
-        assert s.kept_other.shape == (60, 16)
+        assert (s.kept_other is None) == (name == "peephole")
     assert (s.twin is None) == (not name.startswith("gru"))
     if s.twin is not None:
         np.testing.assert_allclose(s.twin, flow.log10_norm[:, 0], rtol=0, atol=1e-13)

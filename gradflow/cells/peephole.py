@@ -1,12 +1,12 @@
 """The peephole LSTM: its gates see the cell state, i and f the old c_{t−1}, o the new c_t."""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from gradflow.activations import sigmoid, sigmoid_parts
-from gradflow.cells.cell import Array, Product
+from gradflow.cells.cell import HIGHWAY, Array, Product
 from gradflow.cells.lstm import LSTM
 
 
@@ -51,6 +51,29 @@ class PeepholeLSTM(LSTM):
         da[0] *= dh
         da[1:] *= dc
         return UT(da), dc_dc * dc
+
+    def paths(  # type: ignore[override]
+        self,
+        dh: Array,
+        dc: Array,
+        da: Array,
+        dh_dc: Array,
+        dc_dc: Array,
+        UT: Product,
+        w_ci: Array,
+        w_cf: Array,
+        w_co: Array,
+    ) -> dict[str, tuple[Any, Any]]:
+        by_o, by_i, by_f, by_g = UT(np.concatenate([da[:1] * dh, da[1:] * dc]))
+        seen_i, seen_f = w_ci * da[1], w_cf * da[2]  # ∂c_t/∂c_{t−1} through what i and f see of c_{t−1}
+        f = dc_dc - seen_i - seen_f
+        return {
+            HIGHWAY: (0.0, f * dc),
+            "i": (by_i, seen_i * dc),
+            "f": (by_f, seen_f * dc),
+            "g": (by_g, 0.0),
+            "o": (by_o, 0.0),
+        }
 
     def unit_operands(self, h: Array, c: Array) -> tuple[tuple[int, Array], ...]:
         return (1, c[:-1]), (2, c[:-1]), (0, c[1:])

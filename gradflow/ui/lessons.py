@@ -123,6 +123,13 @@ LESSONS = (
             "rescale",
             "input_scale",
             "hidden",
+            "update_bias",
+            "chrono",
+            "gru_reset",
+            "gru_update",
+        ),
+    ),
+    Lesson(
         "pages/lessons/derivation.py",
         "The derivation",
         "derivation",
