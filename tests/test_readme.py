@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from gradflow.ui.lessons import LESSONS
+
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(\w+)\n(.*?)```", README, re.DOTALL)
@@ -55,5 +57,8 @@ def test_a_link_leads_somewhere(link):
     assert (ROOT / link.replace("\\", "")).exists()
 
 
-def test_the_screenshot_is_small():
-    assert (ROOT / "docs" / "gradient-flow.png").stat().st_size < 300_000
+def test_there_is_a_picture_of_every_page_and_it_is_small():
+    for lesson in LESSONS:
+        picture = f"docs/{lesson.url or 'gradient-flow'}.png"
+        assert picture in README
+        assert (ROOT / picture).stat().st_size < 300_000
