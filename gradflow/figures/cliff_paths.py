@@ -19,6 +19,7 @@ from gradflow.findings import number
 SCALE = f"{MAGNITUDE}_r"  # the goal is bright
 LOW, HIGH = -4.0, 0.0  # log10 of the error from the brightest colour to the darkest
 WIDTHS = {"none": 10.0, "norm": 6.0, "value": 2.5}  # where the paths are one, all three are seen
+LABEL = "#737373"  # readable on its white label, and beside it in light and in dark
 AT_ONCE = {"mode": "immediate", "transition": {"duration": 0}}
 STEP = {"duration": 150, "redraw": False}  # milliseconds
 Part = dict[str, Any]
@@ -134,7 +135,7 @@ def landing(kind: str, descent: Descent, line: int) -> Part:
     return {
         "x": w,
         "y": b,
-        "text": f"step {landed} → ({number(descent.w[landed])}, {number(descent.b[landed])})",
+        "text": f"<b>step {landed} → ({number(descent.w[landed])}, {number(descent.b[landed])})</b>",
         "showarrow": False,
         "xanchor": "left" if left else "right",
         "yanchor": "bottom" if low else "top",
@@ -142,7 +143,7 @@ def landing(kind: str, descent: Descent, line: int) -> Part:
         "yshift": 30 * line * (1 if low else -1),
         "bgcolor": "#FFFFFF",
         "borderpad": 3,
-        "font": {"color": "#1B1A22", "size": 15},
+        "font": {"color": LABEL, "size": 15},
         "bordercolor": CLIPPING_COLOURS[kind],
         "borderwidth": 2,
     }

@@ -25,19 +25,19 @@ def race_curves(setup: Training, runs: Mapping[str, Learning], height: int = 470
     return figure(
         [trace for kind, run in runs.items() for trace in traces(kind, run)],
         height,
-        xaxis={**steps, "anchor": "y", "matches": "x2", "showticklabels": False},
-        yaxis={"title": {"text": "loss", "standoff": 10}, "domain": [0.48, 1.0], "range": [0.0, TOP_LOSS]},
-        xaxis2={**steps, "anchor": "y2", "title": {"text": "training step"}},
+        xaxis={**steps, "title": {"text": "training step"}},
+        yaxis={"title": {"text": "‖∂L/∂θ‖", "standoff": 10}, "domain": [0.0, 0.42], **log_ticks(lowest, TOP_NORM, 5)},
+        xaxis2={**steps, "anchor": "y2", "matches": "x", "showticklabels": False},
         yaxis2={
-            "title": {"text": "‖∂L/∂θ‖", "standoff": 10},
-            "domain": [0.0, 0.42],
+            "title": {"text": "loss", "standoff": 10},
+            "domain": [0.48, 1.0],
             "anchor": "x2",
-            **log_ticks(lowest, TOP_NORM, 5),
+            "range": [0.0, TOP_LOSS],
         },
-        shapes=[across("", BASELINE), across("2", threshold)],
+        shapes=[across("2", BASELINE), across("", threshold)],
         annotations=[
-            at_right("", BASELINE, "always answering 1: 1/6", "bottom"),
-            at_right("2", threshold, f"threshold c = {setup.threshold:g}", "top"),
+            at_right("2", BASELINE, "always answering 1: 1/6", "bottom"),
+            at_right("", threshold, f"threshold c = {setup.threshold:g}", "top"),
         ],
         font={"size": 15},
     )
@@ -46,11 +46,12 @@ def race_curves(setup: Training, runs: Mapping[str, Learning], height: int = 470
 def traces(kind: str, run: Learning) -> list[dict]:
     """One run's loss, and its longest gradients: before clipping dotted, where there is clipping, and after it."""
     look = {"x": run.step, "mode": "lines", "line": {"color": CLIPPING_COLOURS[kind], "width": 3}}
-    below = {"xaxis": "x2", "yaxis": "y2", "hovertemplate": f"longest in {BLOCK} steps: 10^%{{y:.1f}}"}
+    above = {"xaxis": "x2", "yaxis": "y2", "hovertemplate": "%{y:.3f}"}
+    below = {"hovertemplate": f"longest in {BLOCK} steps: 10^%{{y:.1f}}"}
     dotted = {"color": CLIPPING_COLOURS[kind], "width": 2, "dash": "dot"}
     before = {**look, **below, "y": np.log10(run.norm_before), "line": dotted, "name": "before clipping"}
     return [
-        {**look, "y": run.loss, "name": CLIPPED[kind], "hovertemplate": "%{y:.3f}"},
+        {**look, **above, "y": run.loss, "name": CLIPPED[kind]},
         *([before] if kind != "none" else []),
         {**look, **below, "y": np.log10(run.norm_after), "name": CLIPPED[kind], "showlegend": False},
     ]

@@ -118,7 +118,7 @@ with problems_told("Clipping"):
 
 finding = cliff_title(by_kind, descent["threshold"])
 title(finding)
-wide, narrow = st.columns([2, 1])
+wide, narrow = st.columns([9, 4])
 with wide:
     draw(cliff_paths(shared(surface)(by_kind["none"].view), by_kind), key="cliff", alt=finding)
 with narrow:

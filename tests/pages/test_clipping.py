@@ -109,11 +109,11 @@ def assert_the_library_s(page):
 
 
 def assert_shows_race(page, runs):
-    drawn = [t for t in page.figures[RACE]["data"] if t.get("yaxis", "y") == "y"]
+    drawn = [t for t in page.figures[RACE]["data"] if t.get("yaxis") == "y2"]
     for run, t in zip(runs.values(), drawn, strict=True):
         np.testing.assert_array_equal(decoded(t["x"]), run.step)
         np.testing.assert_array_equal(decoded(t["y"]), run.loss)
-    norms = [10 ** decoded(t["y"]) for t in page.figures[RACE]["data"] if t.get("yaxis") == "y2"]
+    norms = [10 ** decoded(t["y"]) for t in page.figures[RACE]["data"] if t.get("yaxis") != "y2"]
     want = [runs["none"].norm_before, runs["norm"].norm_before, runs["norm"].norm_after]
     for got, values in zip(norms, want, strict=True):
         np.testing.assert_allclose(got, values, rtol=1e-12)
