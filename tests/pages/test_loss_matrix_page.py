@@ -15,6 +15,7 @@ from visit import Visit
 
 import gradflow as gf
 from gradflow.experiment import KNOBS
+from gradflow.findings import NAMES
 from gradflow.losses import SEQUENCE_TYPES
 
 ROOT = Path(__file__).parents[2]
@@ -92,7 +93,7 @@ def assert_the_library_s(page):
         np.testing.assert_allclose(z, shown(matrix_of(replace(exp, sequence_type=name)).log10_norm), rtol=1e-6)
     cells = {settings["matrix_cell"], *settings["cells"]}
     by_cell = {cell: matrix_of(replace(exp, cell=cell)) for cell in cells}
-    heard = {f"lag {cell.upper()}": m for cell, m in by_cell.items() if m.reach is not None}
+    heard = {f"lag {NAMES[cell]}": m for cell, m in by_cell.items() if m.reach is not None}
     assert {name for name in drawn if name.startswith("lag")} == set(heard)
     for name, other in heard.items():
         np.testing.assert_array_equal(drawn[name], shown(other.lag_band[1]))
@@ -139,7 +140,7 @@ def extremes(control):
     if control.type == "slider":
         return [type(control.value)(control.min), type(control.value)(control.max)]
     if control.key == "cells":
-        return [[], ["rnn"], ["gru", "lstm"]]
+        return [[], ["rnn"], list(gf.CELLS)]
     given = {"toggle": [True, False], "text_input": ["x", "y" * 5000]}
     return given.get(control.type) or (KNOBS[control.key].choices if control.key in KNOBS else tuple(gf.CELLS))
 

@@ -15,6 +15,7 @@ from visit import Visit
 
 import gradflow as gf
 from gradflow.experiment import KNOBS
+from gradflow.findings import NAMES
 
 ROOT = Path(__file__).parents[2]
 CURVES = {"RNN", "LSTM", "GRU"}
@@ -116,13 +117,13 @@ def assert_the_library_s(page):
     assert decoded(counts["y"]).tolist() == want[want > 0].tolist()
     k1, k2 = pairs[0]
     for cell in page.settings["cells"]:
-        k2s, log10_bias = drawn[cell.upper()]
+        k2s, log10_bias = drawn[NAMES[cell]]
         assert k2 in k2s
         t = truncated(experiment(page, cell), k1, tuple(int(k) for k in k2s))
         there = t.bias > 1e-12
         np.testing.assert_array_equal(log10_bias[there], np.log10(t.bias[there]))
         assert np.isnan(log10_bias[~there]).all()
-        for told, (one_k1, one_k2) in zip(table(page)[f"{cell.upper()}: norm, angle"], pairs, strict=True):
+        for told, (one_k1, one_k2) in zip(table(page)[f"{NAMES[cell]}: norm, angle"], pairs, strict=True):
             one = truncated(experiment(page, cell), one_k1, (one_k2,))
             assert_told(told, float(one.ratio[0]), float(one.angle[0]))
 
@@ -187,7 +188,7 @@ def extremes(control):
         return [type(control.value)(control.min), type(control.value)(control.max)]
     given = {"toggle": [True, False], "text_input": ["x", "y" * 5000]}
     return (
-        [["rnn"], ["gru", "lstm"]] if control.key == "cells" else given.get(control.type) or KNOBS[control.key].choices
+        [["rnn"], list(gf.CELLS)] if control.key == "cells" else given.get(control.type) or KNOBS[control.key].choices
     )
 
 
@@ -263,7 +264,7 @@ def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, se
     for line, column in zip(lines, np.repeat(range(4), len(page.settings["cells"])), strict=True):
         ratio, angle, bias = map(float, line[4:])
         assert told["steps back in all"][column] == f"{int(line[2]):,}"
-        assert_told(told[f"{line[3].upper()}: norm, angle"][column], ratio, angle)
+        assert_told(told[f"{NAMES[line[3]]}: norm, angle"][column], ratio, angle)
         t = truncated(experiment(page, line[3]), int(line[0]), (int(line[1]),))
         np.testing.assert_equal([ratio, angle, bias], [t.ratio[0], t.angle[0], t.bias[0]])
 
@@ -274,7 +275,7 @@ def test_the_csv_is_the_curves_and_the_table(page):
     for cell in ("rnn", "lstm", "gru"):
         rows = frame[frame["cell"] == cell]
         curve = rows[rows["k1"] == 5]
-        k2s, log10_bias = drawn[cell.upper()]
+        k2s, log10_bias = drawn[NAMES[cell]]
         assert curve["k2"].tolist() == k2s.tolist()
         there = np.isfinite(log10_bias)
         np.testing.assert_allclose(np.log10(curve["bias"][there]), log10_bias[there], rtol=1e-12)
