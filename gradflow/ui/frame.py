@@ -6,7 +6,7 @@ to page. A page asks here for the values and for the places that are its own.
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
 from typing import Any
@@ -48,58 +48,60 @@ OWN_MORE: ContextVar[DeltaGenerator] = ContextVar("own_more")
 
 
 def frame(lesson: Lesson) -> None:
-    """Everything around the page, drawn before the page itself."""
+    """Everything around the page, drawn before the page itself.
+
+    Every shared control stands at the same place on every page, and a style says where it is seen and whether: a control
+    that moves from one container to another loses its value in the browser.
+    """
     IN_SIGHT.set({})
     URL.set(lesson.url)
     st.html(STYLE)
+    style = st.container()
     complaints = st.container()
     HEAD.set(st.container())
     under_title = st.container()
     with st.sidebar:
         OWN.set(st.container())
-        in_view = st.container()
-        more = st.expander("More")
-        elsewhere = st.container(key="elsewhere")  # hidden: keeps the values that other pages show
+        with st.container(key="shared"):
+            more = st.expander("More", key="more")
+            for key, (default, k) in SHARED.items():
+                with under_title if key == "text" else nullcontext():
+                    control(key, default, k)
+            with st.container(key="elsewhere"):  # never seen
+                st.text_input("Present", key="present", bind="query-params")
+                st.text_input("Hide", key="hide", bind="query-params")
     OWN_MORE.set(more.container())
-    for key, (default, k) in in_order(lesson):
-        if key == "text" and setting("input") != "text":
-            place = elsewhere
-        elif key in lesson.controls:
-            place = under_title if key == "text" else in_view
-        else:
-            place = more if key in lesson.more else elsewhere
-        with place:
-            control(key, default, k)
-        if place is elsewhere:
-            IN_SIGHT.get().pop(key)
-    with elsewhere:
-        st.text_input("Present", key="present", bind="query-params")
-        st.text_input("Hide", key="hide", bind="query-params")
-    hide(hidden_names())
-    if presenting():
-        st.html(PRESENTER)
+    more.caption("And below, further settings of the network.")
+    unseen = {key for key in SHARED if key not in (*lesson.controls, *lesson.more)}
+    if setting("input") != "text":
+        unseen.add("text")
+    for key in unseen:
+        IN_SIGHT.get().pop(key)
+    with style:
+        st.html(f"<style>{placed(lesson)}\n{hidden(sorted(unseen) + hidden_names())}</style>")
+        if presenting():
+            st.html(PRESENTER)
     with complaints:
         show_refused()
 
 
-def in_order(lesson: Lesson) -> Iterator[tuple[str, tuple[Any, Knob]]]:
-    """The shared knobs as the page lists them, then those it does not show."""
-    listed = [key for key in (*lesson.controls, *lesson.more) if key != "text"]
-    rest = [key for key in SHARED if key not in listed and key != "text"]
-    return ((key, SHARED[key]) for key in (*listed, *rest, "text"))
+def placed(lesson: Lesson) -> str:
+    """CSS: the page's controls in its order, those under More only while that is open."""
+    order = [*lesson.controls, "more", *lesson.more]
+    rules = [f".st-key-{key} {{ order: {n}; }}" for n, key in enumerate(order)]
+    closed = ".stApp:not(:has(.st-key-more details[open]))"
+    return " ".join([*rules, *(f"{closed} .st-key-{key} {{ display: none; }}" for key in lesson.more)])
+
+
+def hidden(names: list[str]) -> str:
+    """CSS: these controls are not seen; "sidebar" hides them all."""
+    sidebar = "[data-testid=stSidebar], [data-testid=stExpandSidebarButton]"
+    return " ".join(f"{sidebar if name == 'sidebar' else f'.st-key-{name}'} {{ display: none; }}" for name in names)
 
 
 def hidden_names() -> list[str]:
     """The controls that the link hides, `?hide=seed,length`."""
-    return re.findall(r"[a-z_]+", st.session_state.get("hide", ""))
-
-
-def hide(names: list[str]) -> None:
-    """Hides these controls; "sidebar" hides them all."""
-    sidebar = "[data-testid=stSidebar], [data-testid=stExpandSidebarButton]"
-    selectors = [sidebar if name == "sidebar" else f".st-key-{name}" for name in names]
-    if selectors:
-        st.html(f"<style>{', '.join(selectors)} {{ display: none; }}</style>")
+    return re.findall(r"[a-z0-9_]+", st.session_state.get("hide", ""))
 
 
 def presenting() -> bool:

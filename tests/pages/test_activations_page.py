@@ -58,7 +58,7 @@ operating_points = cache(gf.operating_points)
 
 @pytest.fixture
 def page():
-    return Visit("activations")
+    return Visit("activations", length="40", hidden="12")
 
 
 def wanted(page):

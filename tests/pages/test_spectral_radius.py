@@ -41,7 +41,7 @@ EFFECTS = [
 
 @pytest.fixture
 def page():
-    return Visit("spectral_radius")
+    return Visit("spectral_radius", length="30", hidden="12")
 
 
 def studies(page):
