@@ -36,8 +36,8 @@ def python_code(exp: Experiment, cells: tuple[str, ...], seeds: tuple[int, ...],
 
 
 def choose(preset: str) -> None:
-    """Sets every control, so that a preset is the same picture whatever was set before."""
-    defaults = {**{key: default for key, (default, _) in SHARED.items()}, **OWN_DEFAULTS}
+    """Sets every control but the visitor's own, so that a preset keeps its promise whatever was set before."""
+    defaults = {**{key: default for key, (default, _) in SHARED.items() if key not in KEPT}, **OWN_DEFAULTS}
     for key, value in {**defaults, **PRESETS[preset]}.items():
         st.session_state[key] = list(value) if isinstance(value, tuple) else value
 
@@ -60,6 +60,7 @@ DERIVATIVE = Knob(
     "Total: through every path from h_t to the loss. Direct: through the readout at step t only, of h_t.",
     choices=("total", "direct"),
 )
+KEPT = ("text", "seed", "cells", "length")  # what a preset leaves as it is: on what it is shown, not what happens
 OWN_DEFAULTS = {"quantity": "dL/dh", "derivative": "total"}
 SEEDS = 20
 

@@ -412,10 +412,11 @@ def click(page, label):
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_preset_is_one_click_from_anywhere_and_keeps_its_promise(page, preset):
-    page.set(input="noise", length=7, cells=["gru"], seed=9, rescale=False, chrono=True, hidden=4, derivative="direct")
+    own = {"text": "A sentence of a visitor's own. " * 3, "seed": 9, "length": 80, "cells": ["rnn", "lstm"]}
+    page.set(**own, input="noise", rescale=False, chrono=True, hidden=4, derivative="direct")
     click(page, preset)
     settings = page.settings
-    for key, default in SHARED_OR_OWN.items():
+    for key, default in {**SHARED_OR_OWN, **own}.items():
         want = PRESETS[preset].get(key, default)
         assert settings[key] == (list(want) if isinstance(want, tuple) else want)
     assert_the_library_s(page)
