@@ -8,6 +8,7 @@ from gradflow.findings import number, power_of_ten
 from gradflow.training import BASELINE, Learning, Training
 
 NO_DIFFERENCE = 0.05  # losses that differ by less than this share of the baseline count as equal
+LEARNT = 0.9  # a loss below this share of the baseline is better than always answering 1 by more than chance
 
 
 def cliff_title(by_kind: Mapping[str, Descent], threshold: float) -> str:
@@ -68,11 +69,21 @@ def race_title(runs: Mapping[str, Learning]) -> str:
         whole = "" if norm.ended else f"; clipped, the loss ends at {number(norm.final_loss)}"
         return f"{'; '.join(broken)}{whole}"
     ends = f"{number(none.final_loss)} without it, {number(norm.final_loss)} with it"
+    against = f"; always answering 1 gives {number(BASELINE)}"
     if abs(none.final_loss - norm.final_loss) < NO_DIFFERENCE * BASELINE:
-        return f"Here clipping makes no difference to the loss: {ends}, {number(BASELINE)} by always answering 1"
+        return f"Here clipping makes no difference: the loss ends at {ends}{against}"
     if none.final_loss < norm.final_loss:
-        return f"Here clipping does harm: the loss ends at {ends}"
-    return f"Clipping lets it learn: the loss ends at {ends}; always answering 1 gives {number(BASELINE)}"
+        return f"Here clipping does harm: the loss ends at {ends}{against}"
+    if not learns(norm):
+        return f"Clipping keeps the loss lower, but neither learns: it ends at {ends}{against}"
+    if learns(none):
+        return f"Both learn, with clipping further: the loss ends at {ends}{against}"
+    return f"Clipping lets it learn: the loss ends at {ends}{against}"
+
+
+def learns(run: Learning) -> bool:
+    """Whether a run ends clearly below what always answering 1 gives."""
+    return run.final_loss < LEARNT * BASELINE
 
 
 TRY = "Try other seeds, and a radius of 0.8, where no gradient explodes."

@@ -38,6 +38,13 @@ def learned(loss):
     [
         (learned(0.16), learned(0.05), "Clipping lets it learn"),
         (learned(0.16), learned(0.159), "Here clipping makes no difference"),
+        (
+            learned(5.0),
+            learned(0.3),
+            "Clipping keeps the loss lower, but neither learns: it ends at 5.0 without it, 0.30 with",
+        ),
+        (learned(0.175), learned(0.155), "Clipping keeps the loss lower, but neither learns"),
+        (learned(0.12), learned(0.05), "Both learn, with clipping further"),
         (learned(0.05), learned(0.16), "Here clipping does harm"),
         (NOTHING, learned(0.05), "Unclipped: the loss left float64's range at training step 1; clipped, the loss ends"),
         (NOTHING, NOTHING, "Unclipped: the loss left float64's range at training step 1; Clipped: the loss left"),
