@@ -86,7 +86,7 @@ def learns(run: Learning) -> bool:
     return run.final_loss < LEARNT * BASELINE
 
 
-TRY = "Try other seeds, and a radius of 0.8, where no gradient explodes."
+TRY = "Try other seeds, then a low and a high threshold, and look how many steps are cut."
 IN_SILENCE = (
     "A run ends where a number is no longer finite; PyTorch's clip_grad_norm_ would by default go on in silence."
 )
