@@ -1,5 +1,6 @@
 """What the lesson on clipping says, computed from its numbers."""
 
+import math
 from collections.abc import Mapping
 
 from gradflow.cliff import Descent, Steepest
@@ -36,7 +37,10 @@ def landing(descent: Descent) -> str:
 def cliff_words(by_kind: Mapping[str, Descent], threshold: float, rate: float) -> str:
     """What one sees, why, and what to try."""
     none = by_kind["none"]
-    stays = f"a clipped step is at most η·c = {number(rate * threshold)} long"
+    stays = (
+        f"a step clipped by norm is at most η·c = {number(rate * threshold)} long, "
+        f"one clipped by value √2·η·c = {number(math.sqrt(2.0) * rate * threshold)}"
+    )
     if none.leaves is not None:
         stays += f"; the unclipped descent ends where the gradient is {number(none.norm[-1])}"
     return (

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gradflow as gf
-from gradflow.clipping_findings import cliff_title, race_title, race_words, steepest_title
+from gradflow.clipping_findings import cliff_title, cliff_words, race_title, race_words, steepest_title
 from gradflow.figures import cliff_paths, clipped_runs, clipped_vector, race_curves
 
 NOTHING = gf.Learning(*np.empty((5, 0)), ended="the loss left float64's range at training step 1")
@@ -27,6 +27,14 @@ def test_titles_tell_what_clipping_did():
     calm = gf.descents(7.0, -1.5, 0.05, 5.0)
     assert "clipping changes nothing" in cliff_title(calm, 5.0)
     assert "keeps this gradient as it is" in steepest_title(gf.steepest(calm["norm"], 5.0))
+
+
+def test_no_clipped_step_is_longer_than_the_words_say():
+    by_kind = gf.descents(5.5, -2.0, 0.5, 0.5)
+    assert "by norm is at most η·c = 0.25 long, one clipped by value √2·η·c = 0.35;" in cliff_words(by_kind, 0.5, 0.5)
+    for kind, longest in (("norm", 0.25), ("value", 0.25 * np.sqrt(2.0))):
+        steps = np.hypot(np.diff(by_kind[kind].w), np.diff(by_kind[kind].b))
+        assert 0.9 * longest < steps.max() <= longest * (1.0 + 1e-9)
 
 
 def learned(loss):
