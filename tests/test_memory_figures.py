@@ -1,5 +1,7 @@
 """The forget-gate figures draw the memories they are given, on axes that hold them."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -136,3 +138,11 @@ def test_spread_labels_push_their_neighbours():
     assert (np.diff(got) >= 1.0 - 1e-12).all()
     assert got[-1] == 9.0
     assert got[:4].mean() == pytest.approx(0.45)
+
+
+@pytest.mark.parametrize(("factor", "top"), [(0.5, 1.15), (1.1, 1.15), (1.3, 1.5), (1.35, 1.5), (1.6, 1.75)])
+def test_the_axis_holds_every_factor(factor, top):
+    one = replace(LSTM[1], log10_factors=dict.fromkeys(LSTM[1].log10_factors, np.log10(factor)))
+    figure = kept_against_bias([one, *LSTM[2:]], GRU, (one,), "dL/dc")
+    assert figure.layout.yaxis.range == (0.0, top)
+    assert all(np.nanmax(line.y) < top for line in figure.data)

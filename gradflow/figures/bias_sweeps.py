@@ -1,5 +1,6 @@
 """What is kept and what gets in, against the memory gate's bias."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -46,9 +47,16 @@ def kept_against_bias(
         [(m, m.factor(m.own(quantity))) for m in present],
         height,
         legend={"x": 1.0, "xanchor": "right"},
-        yaxis={"title": {"text": "kept per step", "standoff": 10}, "range": [0.0, 1.15]},
+        yaxis={"title": {"text": "kept per step", "standoff": 10}, "range": [0.0, top(lines)]},
         shapes=[reference_line(1.0, "solid")],
     )
+
+
+def top(lines: Sequence[dict]) -> float:
+    """The upper end of an axis that holds every line; in steps of 0.25, so that it rests while they move a little."""
+    values = np.concatenate([line["y"] for line in lines])
+    highest = float(values[np.isfinite(values)].max(initial=0.0))
+    return 1.15 if highest < 1.12 else 0.25 * math.ceil((highest + 0.03) / 0.25)
 
 
 def entry_against_bias(
