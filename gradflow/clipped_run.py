@@ -9,6 +9,7 @@ import numpy as np
 from gradflow.activations import Array
 from gradflow.clipping import clip_by_norm
 from gradflow.experiment import Experiment, run
+from gradflow.measures import log10_factor, verdict
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,6 +26,11 @@ class ClippedRun:
     log10_norm: Array
     norm_before: float
     norm_after: float
+
+    @property
+    def verdict(self) -> str:
+        """ "vanishing", "stable" or "exploding", by the gradient's way over all steps."""
+        return verdict(float(log10_factor(self.log10_norm[:, None])[0]), len(self.log10_norm) - 1)
 
 
 def clipped_run(exp: Experiment, threshold: float) -> ClippedRun:

@@ -1,7 +1,7 @@
 """What the lesson on clipping says, computed from its numbers."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from gradflow.cliff import Descent, Steepest
 from gradflow.clipped_run import ClippedRun
@@ -119,13 +119,22 @@ def clipped_title() -> str:
     return "Clipping changes ∂L/∂θ, not ∂L/∂h_t: it cures exploding, not vanishing"
 
 
-def clipped_words(exploding: ClippedRun, vanishing: ClippedRun) -> str:
-    """What the picture shows of that, and why."""
-    arrives = power_of_ten(float(vanishing.log10_norm[0] - vanishing.log10_norm[-1]))
-    return (
-        f"Each curve is drawn twice, before clipping (wide) and after (thin): one line. "
-        f"The exploding network's step shrinks from {number(exploding.norm_before)} to {number(exploding.norm_after)}; the "
-        f"vanishing one's goes from {number(vanishing.norm_before)} to {number(vanishing.norm_after)}, and still only "
-        f"{arrives} of the last step's gradient reaches the first, because one factor on ∂L/∂θ cannot restore what the "
-        "backward pass has lost."
-    )
+def clipped_words(runs: Sequence[ClippedRun]) -> str:
+    """What the picture shows of that, network by network, and why."""
+    said = " ".join(f"At ρ = {run.spectral_radius:g} {what_clipping_does(run)}." for run in runs)
+    lost = any(run.verdict == "vanishing" for run in runs)
+    why = " One factor on ∂L/∂θ cannot restore what the backward pass has lost." if lost else ""
+    return f"Each curve is drawn twice, before clipping (wide) and after (thin): one line. {said}{why}"
+
+
+def what_clipping_does(run: ClippedRun) -> str:
+    """What becomes of one network's step, and of its gradient on the way back, with clipping as without."""
+    arrives = power_of_ten(float(run.log10_norm[0] - run.log10_norm[-1]))
+    way = {
+        "exploding": f"the gradient explodes, to {arrives} times the last step's at the first",
+        "stable": f"the gradient neither explodes nor vanishes here, {arrives} times the last step's at the first",
+        "vanishing": f"the gradient vanishes: only {arrives} of the last step's reaches the first",
+    }[run.verdict]
+    if run.norm_after < run.norm_before:
+        return f"{way}, and ‖∂L/∂θ‖ is cut from {number(run.norm_before)} to {number(run.norm_after)}"
+    return f"{way}, and ‖∂L/∂θ‖ stays {number(run.norm_before)}"

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import gradflow as gf
-from gradflow.clipping_findings import cliff_title, cliff_words, race_title, race_words, steepest_title
+from gradflow.clipping_findings import cliff_title, cliff_words, clipped_words, race_title, race_words, steepest_title
 from gradflow.figures import cliff_paths, clipped_runs, clipped_vector, race_curves
 
 NOTHING = gf.Learning(*np.empty((5, 0)), ended="the loss left float64's range at training step 1")
@@ -76,3 +76,16 @@ def test_axes_hold_the_lengths_and_the_circle(threshold):
     assert (lengths < high).all()
     steep = gf.steepest(gf.descents(5.5, -2.0, 0.5, threshold)["norm"], threshold)
     assert clipped_vector(steep).layout.xaxis.range[1] > threshold
+
+
+@pytest.mark.parametrize("seed", [0, 1, 21, 33, 57])
+@pytest.mark.parametrize("radius", [3.0, 0.5])
+def test_a_network_is_called_what_it_is(seed, radius):
+    run = gf.clipped_run(gf.Experiment(spectral_radius=radius, batch=1, seed=seed), 0.5)
+    total = run.log10_norm[0] - run.log10_norm[-1]
+    told = "explodes, to" if total > 2.0 else "vanishes: only" if total < -2.0 else "neither explodes nor vanishes"
+    text = clipped_words([run])
+    assert f"At ρ = {radius:g} the gradient {told}" in text
+    assert ("cannot restore" in text) == (total < -2.0)
+    assert ("is cut from" in text) == (run.norm_before > 0.5)
+    assert clipped_runs(run, run, 0.5).data[0].name == f"ρ = {radius:g}, {run.verdict}: before"

@@ -18,20 +18,20 @@ from gradflow.figures.theme import (
 from gradflow.findings import number
 
 
-def clipped_runs(exploding: ClippedRun, vanishing: ClippedRun, threshold: float, height: int = 430) -> go.Figure:
+def clipped_runs(strong: ClippedRun, weak: ClippedRun, threshold: float, height: int = 430) -> go.Figure:
     """Above, ‖∂L/∂h_t‖ before and after clipping, one curve on the other; below, ‖∂L/∂θ‖ before and after.
 
     The reader should conclude that clipping shortens ∂L/∂θ and does nothing to how much of the gradient arrives where.
     """
-    runs = {"exploding": (exploding, EXPLODING), "vanishing": (vanishing, VANISHING_LINE)}
-    curves = np.concatenate([run.log10_norm for run, _ in runs.values()])
+    runs = ((strong, EXPLODING), (weak, VANISHING_LINE))
+    curves = np.concatenate([run.log10_norm for run, _ in runs])
     low, high = decades(float(curves.min()), float(curves.max()))
-    lengths = np.log10([length for run, _ in runs.values() for length in (run.norm_before, run.norm_after)])
+    lengths = np.log10([length for run, _ in runs for length in (run.norm_before, run.norm_after)])
     least, most = decades(float(lengths.min()), float(lengths.max()))
-    length, c = len(exploding.log10_norm) - 1, float(np.log10(threshold))
+    length, c = len(strong.log10_norm) - 1, float(np.log10(threshold))
     line = {"type": "line", "line": {"color": REFERENCE, "width": 1.5}}
     return figure(
-        [trace for name, (run, colour) in runs.items() for trace in traces(name, run, colour)],
+        [trace for run, colour in runs for trace in traces(run, colour)],
         height,
         xaxis={"title": {"text": TIME_AXIS}, "range": [-0.5, length + 0.5], "showgrid": False, "anchor": "y"},
         yaxis={
@@ -55,14 +55,15 @@ def clipped_runs(exploding: ClippedRun, vanishing: ClippedRun, threshold: float,
     )
 
 
-def traces(name: str, run: ClippedRun, colour: str) -> list[dict]:
+def traces(run: ClippedRun, colour: str) -> list[dict]:
     """One network's curve, wide for before and thin for after, and its two lengths joined."""
     curve = {"x": np.arange(len(run.log10_norm)), "y": run.log10_norm, "mode": "lines"}
+    name = f"ρ = {run.spectral_radius:g}"
     pale = translucent(colour, 0.35)
     return [
         {
             **curve,
-            "name": f"{name}, ρ = {run.spectral_radius:g}: before",
+            "name": f"{name}, {run.verdict}: before",
             "line": {"color": pale, "width": 12},
             "hoverinfo": "skip",
         },

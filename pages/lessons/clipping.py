@@ -32,7 +32,7 @@ from gradflow.ui.sources import show_sources
 
 DESCENT = {"threshold": 0.5, "rate": 0.5, "start_w": 5.5, "start_b": -2.0}
 TRAINED = ("spectral_radius", "activation", "rate", "length", "steps")  # the fields of Training under More
-RADII = (3.0, 0.5)  # of the exploding and of the vanishing network
+RADII = (3.0, 0.5)  # of a network that explodes from most seeds, and of one that vanishes
 LOOK_EVERY, WORK = 0.6, 0.5  # seconds between two looks at a training run, and for how many of them it trains
 
 
@@ -114,7 +114,7 @@ with problems_told("Clipping"):
     by_kind = shared(descents)(**descent)
     setup = Training(threshold=descent["threshold"], seed=setting("seed"), **trained)
     exps = [Experiment(spectral_radius=radius, batch=1, seed=setting("seed")) for radius in RADII]
-    exploding, vanishing = (shared(clipped_run)(exp, descent["threshold"]) for exp in exps)
+    strong, weak = (shared(clipped_run)(exp, descent["threshold"]) for exp in exps)
 
 finding = cliff_title(by_kind, descent["threshold"])
 title(finding)
@@ -139,8 +139,8 @@ with st.container(horizontal=True, vertical_alignment="center"):
         st.caption("This run had other settings: Train runs both networks with the present ones.")
 
 st.subheader(clipped_title(), anchor=False)
-draw(clipped_runs(exploding, vanishing, descent["threshold"]), key="clipped", alt=clipped_title())
-st.markdown(clipped_words(exploding, vanishing))
+draw(clipped_runs(strong, weak, descent["threshold"]), key="clipped", alt=clipped_title())
+st.markdown(clipped_words((strong, weak)))
 
 
 def data() -> bytes:
@@ -148,7 +148,7 @@ def data() -> bytes:
     parts = {
         "cliff": descents_frame(by_kind),
         "training": race_frame(last_race()[1]),
-        "network": clipped_runs_frame([exploding, vanishing]),
+        "network": clipped_runs_frame([strong, weak]),
     }
     frames = [frame.melt(frame.columns[:2], var_name="quantity") for frame in parts.values()]
     return pd.concat(frames, keys=parts, names=["figure"]).reset_index("figure").to_csv(index=False).encode()
