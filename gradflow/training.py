@@ -126,8 +126,8 @@ def loss_and_gradients(activation: str, params: Gradients, x: Array, y: Array) -
 def train(setup: Training, clipping: str) -> Iterator[Learning]:
     """Trains with one kind of clipping, "none", "norm" or "value", by θ ← θ − rate · clip(∂L/∂θ).
 
-    Yields what it has shown so far after every BLOCK steps. A state, a loss or a gradient that is no longer finite ends
-    the run: PyTorch's clip_grad_norm_ would go on with NaN, unless it is told error_if_nonfinite=True.
+    Yields what it has shown so far after every BLOCK steps and after the last one. A state, a loss or a gradient that is no
+    longer finite ends the run: PyTorch's clip_grad_norm_ would go on with NaN, unless it is told error_if_nonfinite=True.
     """
     params, data = draw_start(setup), generator(setup.seed, "input")
     clip = CLIPPERS[clipping]
@@ -135,7 +135,7 @@ def train(setup: Training, clipping: str) -> Iterator[Learning]:
     for first in range(0, setup.steps, BLOCK):
         seen = []
         ended = ""
-        for step in range(first + 1, first + BLOCK + 1):
+        for step in range(first + 1, min(first + BLOCK, setup.steps) + 1):
             x, y = adding_problem(data, setup.length, BATCH)
             try:
                 loss, grads = loss_and_gradients(setup.activation, params, x, y)

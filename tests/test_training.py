@@ -84,6 +84,15 @@ def test_the_loop_written_out(kind):
     assert learned.final_loss == learned.loss[-1]
 
 
+def test_training_stops_at_the_last_step():
+    *_, learned = gf.train(gf.Training(**{**SMALL, "steps": 210}), "norm")
+    *_, longer = gf.train(gf.Training(**{**SMALL, "steps": 220}), "norm")
+    assert learned.step.tolist() == [*range(BLOCK, 201, BLOCK), 210]
+    np.testing.assert_array_equal(learned.loss[:10], longer.loss[:10])
+    assert learned.loss[10] != longer.loss[10]
+    assert learned.share_clipped == learned.clipped.sum() / 210
+
+
 def test_a_race_is_run_on_one_start_and_one_stream_of_data():
     setup = gf.Training(**SMALL, threshold=5.0)
     *_, runs = gf.race(setup)
