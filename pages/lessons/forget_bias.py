@@ -103,8 +103,9 @@ with_chrono = side_by_side if lstm.bias is None else [*side_by_side, chrono]
 draw(gate_values([*with_chrono, gru], lstm), key="memory_gates", alt=finding)
 st.markdown(GATES)
 
+by_bias = {(m.cell, m.bias): m for m in (*lstm_sweep, *gru_sweep, chrono, lstm, gru)}  # each network once
 share(
-    csv=lambda: memories_frame([lstm, gru, *lstm_sweep, *gru_sweep, chrono]).to_csv(index=False).encode(),
+    csv=lambda: memories_frame(by_bias.values()).to_csv(index=False).encode(),
     python=python_code(exp, seeds, quantity),
     name="forget-gate-bias",
 )

@@ -234,6 +234,13 @@ def test_the_csv_is_what_is_shown(page):
     assert {"chrono"} < set(frame["bias"])
 
 
+@pytest.mark.parametrize("chrono", [False, True])
+def test_the_csv_holds_nothing_twice(page, chrono):
+    page.set(forget_bias=2.0, chrono=chrono)
+    frame = pd.read_csv(io.BytesIO(page.csv))
+    assert not frame.duplicated(["cell", "bias", "quantity", "step"]).any()
+
+
 def test_a_link_restores_the_page():
     page = Visit("forget_bias", forget_bias="2.5", chrono="false", memory_quantity="∂L/∂h_t")
     assert page.settings["forget_bias"] == 2.5
