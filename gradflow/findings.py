@@ -47,6 +47,9 @@ def power_of_ten(log10: float) -> str:
 
 
 def steps(count: float) -> str:
+    """1 step, 40 steps; a measured time to two digits."""
+    if isinstance(count, int):
+        return f"{count} step{'s' * (count != 1)}"
     return f"{number(count)} steps"
 
 

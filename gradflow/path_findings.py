@@ -5,6 +5,8 @@ import math
 import numpy as np
 
 from gradflow.activations import Array
+from gradflow.adding import TRAINED
+from gradflow.cells import CELLS
 from gradflow.cells.cell import HIGHWAY
 from gradflow.findings import NAMES, number, power_of_ten, steps
 from gradflow.path_summary import OPEN, PathSummary
@@ -50,7 +52,7 @@ def routes_words(s: PathSummary) -> str:
         )
     else:
         gate, bias = "forget" if s.memory == "c" else "update", "3" if len(s.gate) == 1 else "−3"
-        text += f"Try a bias of the {gate} gate of {bias}, then trained weights."
+        text += f"Try a bias of the {gate} gate of {bias}{', then trained weights' * (s.cell in TRAINED)}."
     return f"{text}\n\n:small[:gray[{checks(s)}]]"
 
 
@@ -76,10 +78,10 @@ def log10(value: float) -> float:
 
 def steps_words(s: PathSummary) -> str:
     """Which path carries most beside the highway."""
-    sizes = mean_sizes(s)
+    sizes, peephole = mean_sizes(s), bool(CELLS[s.cell]().unit_weights)
     through = {part: size for part, size in sizes.items() if part not in (HIGHWAY, DIRECT)}
     if not any(through.values()):
-        return "Nothing comes through W_hh: all that arrives has taken the highway."
+        return f"Nothing comes through W_hh{' or a peephole' * peephole}: all that arrives has taken the highway."
     most = max(through, key=through.__getitem__)
     others = ", ".join(f"{part} {number(size)}" for part, size in through.items() if part != most)
     last = (
@@ -90,7 +92,8 @@ def steps_words(s: PathSummary) -> str:
     return (
         f"Beside the highway, {number(sizes[HIGHWAY])} as long as the whole, the path through the {INNER[most]} is the longest: "
         f"{number(through[most])}; the others: {others} (medians). "
-        f"A gate adds a path because it has read h through W_hh, a narrow one because its slope is at most ¼. {last}"
+        f"A gate adds a path because it has read h through W_hh{' or c through a peephole' * peephole}, "
+        f"a narrow one because its slope is at most ¼. {last}"
     )
 
 

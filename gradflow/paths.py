@@ -1,9 +1,10 @@
-"""Which way the gradient takes back through a cell: the highway that meets no weight, or a gate and W_hh.
+"""Which way the gradient takes back through a cell: the highway that meets no weight, or a gate, and W_hh or a peephole.
 
 The *memory* is the node on which the highway runs: c_t in a cell that has one, h_t elsewhere. One step back its gradient is
 the sum of the cell's `paths`, each a vector:
 
     LSTM   ∂L/∂c_{t−1} = f_t ⊙ ∂L/∂c_t + Σ_k D_{t−1} U_kᵀ ∂L/∂a_{k,t} + direct,   k = i, f, g, o;   D = ∂h/∂c = o ⊙ φ′(c)
+           with peepholes p_k, D has p_o ⊙ ∂h/∂a_o as well, and the paths of k = i, f also have p_k ⊙ ∂L/∂a_{k,t}
     GRU    ∂L/∂h_{t−1} = z_t ⊙ ∂L/∂h_t + Σ_k U_kᵀ ∂L/∂a_{k,t} + direct,   k = r, z, n (r ⊙ stands before U_nᵀ or behind it)
     RNN    ∂L/∂h_{t−1} = W_hhᵀ ∂L/∂a_t + direct
 

@@ -22,6 +22,7 @@ from helpers import (
 import gradflow as gf
 from gradflow.adding import LONGEST, TRAINED
 from gradflow.cells.cell import HIGHWAY
+from gradflow.path_findings import headline, routes_words, steps_words
 from gradflow.path_summary import paths_frame, summarise_paths
 from gradflow.paths import DIRECT, MIXED, ROUTES
 from gradflow.paths import GATES as BY_GATES
@@ -375,3 +376,11 @@ def test_a_part_s_exponent_does_not_touch_the_others():
         np.testing.assert_allclose(
             split(small).log10_norm, split(big).log10_norm - 1000.0 * math.log10(2.0), rtol=1e-13, atol=1e-10
         )
+
+
+@pytest.mark.parametrize("name", ["lstm", "gru", "peephole"])
+def test_the_words_speak_of_what_the_cell_has(name):
+    s = summarise_paths(gf.Experiment(cell=name, length=12, hidden=8), lag=11)
+    assert ("trained weights" in routes_words(s)) == (name != "peephole")
+    assert ("or c through a peephole" in steps_words(s)) == (name == "peephole")
+    assert "after 1 step ∏" in headline(s)

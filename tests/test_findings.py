@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from made_up import CASES, DEAD, EXPLODING, ONE_STEP, OVERFLOWED, SOME_OVERFLOWED, STABLE, VANISHING, by_cell, summary
 
 import gradflow as gf
-from gradflow.findings import NAMES, arrival, direct_title, note, number, power_of_ten, title, verdict_sentence, words
+from gradflow.findings import (
+    NAMES,
+    arrival,
+    direct_title,
+    note,
+    number,
+    power_of_ten,
+    steps,
+    title,
+    verdict_sentence,
+    words,
+)
 
 # ln 2 / −ln 0.79 = 2.9405; log 2 / log 1.3 = 2.6419; with a factor of 1/2 half is gone every step
 NUMBERS = {
@@ -203,3 +214,8 @@ def test_powers_by_hand(log10, exponent):
 
 def test_exactly_zero_is_not_a_number():
     assert power_of_ten(-math.inf) == "exactly 0"
+
+
+@pytest.mark.parametrize(("count", "said"), [(1, "1 step"), (2, "2 steps"), (100, "100 steps"), (1.02, "1.0 steps")])
+def test_whole_counts_of_steps_have_no_decimals(count, said):
+    assert steps(count) == said
