@@ -2,7 +2,8 @@
 
 The LSTM's c_t = f ⊙ c_{t−1} + i ⊙ g and the GRU's h_t = kept ⊙ h_{t−1} + written ⊙ n are one form,
 memory_t = kept ⊙ memory_{t−1} + written ⊙ candidate. Were the gates constant at their bias, ∂L/∂memory would decay as
-σ(b)^k, the pure-gate law. The total derivative has more paths: through h_{t−1} into every gate and candidate.
+σ(b)^k, the pure-gate law. The total derivative has more paths: through h_{t−1} into every gate and candidate, and
+through peepholes.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,7 +30,8 @@ LOGIT_EDGES = np.linspace(-13.0, 13.0, 131)  # bins of the memory gate's pre-act
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Memory:
-    """How a gated cell keeps its past and takes in its present, over several seeds; its memory is c in the LSTM, h in the GRU.
+    """How a gated cell keeps its past and takes in its present, over several seeds; its memory is c, or h
+    where there is no c.
 
     bias: the memory gate's, positive for remembering in both of the GRU's conventions; None with Chrono, where every unit
     has its own. curves: quantity → log10 of its norm at steps 0 … T, (T + 1,), median. law: log10 of what gates constant
@@ -39,7 +41,7 @@ class Memory:
 
     The others are means. written: the weight of a new candidate, i or 1 − kept. newest: the share of step T's candidate in
     all that is present in the memory at step T. size: |memory_T|. passed: φ′(c_T), the part of a small change of c_T that φ
-    lets through to the output; 1 in the GRU, whose memory is its output. NaN where there is no such number.
+    lets through to the output; 1 in a cell whose memory is its output. NaN where there is no such number.
     """
 
     cell: str
@@ -87,7 +89,7 @@ class Memory:
 
 
 def measure_memory(exp: Experiment, cell: str, seeds: Iterable[int]) -> Memory:
-    """Runs the experiment with "lstm" or "gru" once for each seed and measures its memory.
+    """Runs the experiment with a cell of BIAS_FIELDS once for each seed and measures its memory.
 
     Raises ValueError for another cell or no seed, ForwardOverflow where a state leaves float64's range.
     """

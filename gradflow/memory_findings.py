@@ -3,13 +3,14 @@
 import math
 
 from gradflow.findings import NAMES, number
-from gradflow.memory import Memory
+from gradflow.memory import BIAS_FIELDS, Memory
 from gradflow.summary import QUANTITIES
 
 
 def bias_name(m: Memory) -> str:
-    """b_f = 1 in the LSTM; b = 1 in the GRU, whose b_z has another sign in another convention; or Chrono."""
-    return "Chrono" if m.bias is None else f"{'b_f' if m.cell == 'lstm' else 'b'} = {m.bias:g}"
+    """b_f = 1 of a forget gate; b = 1 in the GRU, whose b_z has another sign in another convention; or Chrono."""
+    symbol = "b_f" if BIAS_FIELDS[m.cell] == "forget_bias" else "b"
+    return "Chrono" if m.bias is None else f"{symbol} = {m.bias:g}"
 
 
 def per_step(factor: float) -> str:

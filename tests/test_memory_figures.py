@@ -9,6 +9,7 @@ import gradflow as gf
 from gradflow.figures import entry_against_bias, gate_values, kept_against_bias, memory_curves
 from gradflow.figures.theme import spread
 from gradflow.memory import LOGIT_EDGES
+from gradflow.memory_findings import memory_title
 
 BLUE, GREEN = "#0072B2", "#009E73"
 EXP = gf.Experiment(length=40, hidden=8)
@@ -146,3 +147,12 @@ def test_the_axis_holds_every_factor(factor, top):
     figure = kept_against_bias([one, *LSTM[2:]], GRU, (one,), "dL/dc")
     assert figure.layout.yaxis.range == (0.0, top)
     assert all(np.nanmax(line.y) < top for line in figure.data)
+
+
+def test_a_peephole_has_a_line_of_its_own():
+    peephole = gf.sweep_memory(EXP, "peephole", (0.0, 5.0), SEEDS)
+    figure = memory_curves([*peephole, *LSTM[1:3], GRU[1]], peephole[0], "dL/dc")
+    names = [note.text for note in figure.layout.annotations if note.xanchor == "right" and note.x == 0]
+    assert names == ["b<sub>f</sub> = 0", "b<sub>f</sub> = 5", "LSTM", "LSTM", "GRU"]
+    assert len({trace.line.dash for trace in figure.data}) == 4  # one a cell, and the laws'
+    assert memory_title(peephole[1], "dL/dc").startswith("b_f = 5: the Peephole LSTM")

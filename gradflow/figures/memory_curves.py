@@ -23,7 +23,7 @@ from gradflow.memory import Memory
 from gradflow.memory_findings import bias_name
 from gradflow.summary import QUANTITIES
 
-MEASURED_DASHES = {"lstm": "solid", "gru": "dot"}  # dashed are the laws
+MEASURED_DASHES = {"lstm": "solid", "gru": "dot", "peephole": "dashdot"}  # dashed are the laws
 
 
 def memory_curves(memories: Sequence[Memory], present: Memory, quantity: str, height: int = 380) -> go.Figure:
@@ -96,7 +96,7 @@ def law(m: Memory, curve: Array, is_present: bool, lowest: float) -> dict:
 
 
 def names(by_curve: Sequence[tuple[Memory, Array]], present: Memory, gap: float) -> list[dict]:
-    """Each line's bias, to the left of where it ends at step 0."""
+    """Each line's bias, or its cell if that is another than the present one, to the left of where it ends at step 0."""
     ends = [(m, float(curve[0])) for m, curve in by_curve if np.isfinite(curve[0])]
     heights = spread([y for _, y in ends], gap)
     return [
@@ -106,7 +106,7 @@ def names(by_curve: Sequence[tuple[Memory, Array]], present: Memory, gap: float)
             "xshift": -6,
             "xanchor": "right",
             "showarrow": False,
-            "text": bias_html(m) if m.cell == "lstm" else NAMES[m.cell],
+            "text": bias_html(m) if m.cell == present.cell else NAMES[m.cell],
             "font": {"color": CELL_COLOURS[m.cell], "size": 15, "weight": 700 if m is present else 400},
         }
         for (m, _), y in zip(ends, heights, strict=True)
