@@ -90,15 +90,28 @@ class LossMatrix:
         return int(np.flatnonzero(np.isfinite(self.by_lag[0])).max(initial=0))
 
     def to_frame(self) -> "pd.DataFrame":
-        """One row per loss k and step t ≤ k: loss_step, loss_input, step, input, log10_norm; step 0 has no input."""
+        """One row per loss k and step t ≤ k: cell, sequence_type, loss_step, loss_input, step, input, log10_norm.
+
+        Step 0 has no input.
+        """
         import pandas as pd
 
         k, t = np.tril_indices(self.length + 1)
         has_loss = np.isfinite(np.diagonal(self.log10_norm))
         k, t = k[has_loss[k]], t[has_loss[k]]
         names = np.array(["", *self.steps], object)
-        columns = {"loss_step": k, "loss_input": names[k], "step": t, "input": names[t]}
+        network = {"cell": self.cell, "sequence_type": self.sequence_type}
+        columns = {**network, "loss_step": k, "loss_input": names[k], "step": t, "input": names[t]}
         return pd.DataFrame({**columns, "log10_norm": self.log10_norm[k, t]})
+
+    def lags_to_frame(self) -> "pd.DataFrame":
+        """`lag_band`, one row per lag: cell, sequence_type, lag, log10_low, log10_median, log10_high."""
+        import pandas as pd
+
+        network = {"cell": self.cell, "sequence_type": self.sequence_type}
+        low, middle, high = self.lag_band
+        curves = {"log10_low": low, "log10_median": middle, "log10_high": high}
+        return pd.DataFrame({**network, "lag": np.arange(len(middle)), **curves})
 
 
 def loss_matrix(exp: Experiment, sequence: int = 0) -> LossMatrix:

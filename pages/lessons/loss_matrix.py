@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+import pandas as pd
 import streamlit as st
 
 from gradflow.cells import CELLS
@@ -67,8 +68,19 @@ with by_sequence_type:
     draw(type_maps(by_type), key="loss_types", alt=f"Matrices of the {NAMES[cell]} under {len(by_type)} sequence types")
     st.markdown(TYPES)
 
+
+def data() -> bytes:
+    """Everything the figures show: the matrices under each sequence type, then every cell's curves by lag."""
+    parts = {
+        "matrix": pd.concat([m.to_frame() for m in by_type.values()]),
+        "lag": pd.concat([m.lags_to_frame() for m in by_cell.values()]),
+    }
+    frame = pd.concat(parts, names=["figure"]).reset_index("figure")
+    return frame.astype(dict.fromkeys(("loss_step", "step", "lag"), "Int64")).to_csv(index=False).encode()
+
+
 share(
-    csv=lambda: matrix.to_frame().to_csv(index=False).encode(),
+    csv=data,
     python=python_code(exp, cells),
     name="which-loss-reaches-which-step",
 )

@@ -235,12 +235,26 @@ def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, se
 
 
 @pytest.mark.parametrize("settings", [{}, {"text": '=1+1 "commas", and é', "matrix_cell": "gru"}])
-def test_the_csv_is_the_matrix(page, settings):
+def test_the_csv_is_what_is_shown(page, settings):
     page.set(**settings)
-    frame = pd.read_csv(io.BytesIO(page.csv), keep_default_na=False)
+    whole = pd.read_csv(io.BytesIO(page.csv), keep_default_na=False)
     z = numbers(page)["matrix"]
-    text = page.settings["text"]
+    text, cell = page.settings["text"], page.settings["matrix_cell"]
+    matrices = whole[whole["figure"] == "matrix"]
+    assert set(matrices["cell"]) == {cell}
+    for name, of_type in matrices.groupby("sequence_type"):
+        m = gf.loss_matrix(replace(experiment(page), cell=cell, sequence_type=name))
+        np.testing.assert_array_equal(of_type["log10_norm"].astype(float), m.to_frame()["log10_norm"])
+    frame = matrices[matrices["sequence_type"] == "many-to-many"].astype(
+        {"loss_step": int, "step": int, "log10_norm": float}
+    )
     assert len(frame) == sum(range(2, len(text) + 2))
     np.testing.assert_allclose(z[frame["loss_step"], frame["step"]], frame["log10_norm"], rtol=1e-6)
     assert [text[k - 1] for k in frame["loss_step"]] == frame["loss_input"].tolist()
     assert ["" if t == 0 else text[t - 1] for t in frame["step"]] == frame["input"].tolist()
+    lags = whole[whole["figure"] == "lag"]
+    for name, curve in lags.groupby("cell"):
+        want = gf.loss_matrix(replace(experiment(page), cell=name)).lag_band
+        for column, values in zip(("log10_low", "log10_median", "log10_high"), want, strict=True):
+            np.testing.assert_array_equal(curve[column].astype(float), values)
+    assert set(lags["cell"]) == {cell, *page.settings["cells"]}
