@@ -15,11 +15,18 @@ def radius_title(studies: dict[str, RadiusStudy]) -> str:
     s = studies["gaussian"]
     network = f"{ARTICLES[s.experiment.activation]} RNN"
     factor = s.per_step_factor[s.radii.index(1.0)]
-    at_one = "loses the whole gradient" if factor == 0.0 else f"keeps {number(factor)} of the gradient per step"
+    at_one = (
+        "brings nothing of the gradient back" if factor == 0.0 else f"keeps {number(factor)} of the gradient per step"
+    )
     if factor >= 1.0:
         at_one = f"multiplies the gradient by {number(factor)} per step"
     if s.unchanged_at is None:
-        return f"At ρ = 1 {network} {at_one}, at no ρ over {number(float(np.nanmax(s.per_step_factor)))}"
+        most = float(np.nanmax(s.per_step_factor))
+        if most == 0.0:
+            return f"Whatever ρ, {network} brings nothing of the gradient back to the first step"
+        if most > 1.0:
+            return f"At ρ = 1 {network} {at_one}; no ρ passes it unchanged"
+        return f"At ρ = 1 {network} {at_one}; the most that any ρ keeps is {number(most)}"
     return f"At ρ = 1 {network} {at_one}; it passes unchanged at ρ ≈ {s.unchanged_at:.2f}"
 
 

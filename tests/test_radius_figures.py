@@ -118,8 +118,9 @@ def made_up(studies: dict[str, RadiusStudy], factors: tuple[float, ...]) -> dict
             "At ρ = 1 a tanh RNN keeps 0.50 of the gradient per step; it passes unchanged at ρ ≈ 1.25",
         ),
         ((0.0, 0.5, 2.0, 2.0, 4.0), "multiplies the gradient by 2.0 per step; it passes unchanged at ρ ≈ 0.75"),
-        ((0.0, 0.1, 0.2, 0.4, 0.3), "keeps 0.20 of the gradient per step, at no ρ over 0.40"),
-        ((0.0, 0.0, 0.0, 2.0, 4.0), "loses the whole gradient; it passes unchanged at ρ ≈ 1.50"),
+        ((0.0, 0.1, 0.2, 0.4, 0.3), "keeps 0.20 of the gradient per step; the most that any ρ keeps is 0.40"),
+        ((0.0, 0.0, 0.0, 0.0, 0.0), "Whatever ρ, a tanh RNN brings nothing of the gradient back to the first step"),
+        ((0.0, 0.0, 0.0, 2.0, 4.0), "brings nothing of the gradient back; it passes unchanged at ρ ≈ 1.50"),
     ],
 )
 def test_the_title_is_the_finding(studies, factors, said):
