@@ -15,7 +15,6 @@ from gradflow.ui.controls import control
 from gradflow.ui.frame import experiment, own_controls, own_more, problems_told, title
 from gradflow.ui.share import experiment_code, share
 from gradflow.ui.sources import cell_classes, show_sources
-from gradflow.unroll import ForwardOverflow
 
 NAME = "Paths through a cell"
 CELL = Knob("Cell", "Cells with a highway.", choices=tuple(name for name, make in CELLS.items() if make().memory_gate))
@@ -56,10 +55,7 @@ with own_more():
 
 with problems_told(NAME):
     exp = experiment(cell=cell, sequence_type="many-to-one", loss="probe", reduction="mean")
-    try:
-        summary = shared(summarise_paths)(exp, weights, lag)
-    except ForwardOverflow as overflow:
-        raise ValueError(str(overflow)) from overflow
+    summary = shared(summarise_paths)(exp, weights, lag)
 
 finding = headline(summary)
 title(finding)
