@@ -1,7 +1,7 @@
 """Findings in words, computed from the numbers: titles, verdicts and the sentences beside a picture."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from gradflow.cells import CELLS
 from gradflow.experiment import Experiment
@@ -53,6 +53,16 @@ def steps(count: float) -> str:
     return f"{number(count)} steps"
 
 
+def listed(names: Iterable[str]) -> str:
+    """A, B and C."""
+    return " and ".join(", ".join(names).rsplit(", ", 1))
+
+
+def percent(share: float) -> str:
+    """A share as one would say it; where there is none, as in a memory that nothing was ever written into, 0."""
+    return f"{number(0.0 if math.isnan(share) else 100.0 * share)}\N{NO-BREAK SPACE}%"
+
+
 def arrival(s: Summary) -> str:
     """What share of the gradient at the last step the first step gets: the per-step factor to the power T."""
     return power_of_ten(s.log10_factor * s.length)
@@ -98,7 +108,7 @@ def title(summaries: Mapping[str, Summary]) -> str:
         return f"{NAMES[best.cell]} {verdict_sentence(best)}"
     if worst.verdict == "stable":
         factors = f"{number(worst.per_step_factor)} to {number(best.per_step_factor)}"
-        names = " and ".join(", ".join(NAMES[cell] for cell in summaries).rsplit(", ", 1))
+        names = listed(NAMES[cell] for cell in summaries)
         return f"{names} keep the gradient within a factor of 100: {factors} per step"
     if best.verdict == "vanishing" and worst.log10_factor > -math.inf:
         return (

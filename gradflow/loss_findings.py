@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from gradflow.findings import NAMES, number
+from gradflow.findings import NAMES, listed, number
 from gradflow.loss_matrix import LossMatrix
 
 
@@ -10,7 +10,7 @@ def reach_title(by_cell: Mapping[str, LossMatrix]) -> str:
     """The finding by lag: how many steps back a loss goes until less than 1/100 of its gradient is left."""
     silent = [NAMES[m.cell] for m in by_cell.values() if m.reach is None]
     if silent:
-        return f"No loss has a gradient in the {' and '.join(silent)}: every prediction is already certain"
+        return f"No loss has a gradient in the {listed(silent)}: every prediction is already certain"
     lasting = [NAMES[m.cell] for m in by_cell.values() if m.reach == m.longest]
     fading = [m for m in by_cell.values() if m.reach != m.longest]
     if not fading:
@@ -19,11 +19,6 @@ def reach_title(by_cell: Mapping[str, LossMatrix]) -> str:
     reaches = ", ".join([first, *(text.replace(" steps back", "") for text in others)])
     kept = f"; in the {listed(lasting)} 1/100 or more is left all the way" if lasting else ""
     return f"A loss reaches {reaches}, then less than 1/100 of its gradient is left{kept}"
-
-
-def listed(names: list[str]) -> str:
-    """A, B and C."""
-    return " and ".join(", ".join(names).rsplit(", ", 1))
 
 
 def matrix_words(m: LossMatrix) -> str:

@@ -2,7 +2,7 @@
 
 import math
 
-from gradflow.findings import NAMES, number
+from gradflow.findings import NAMES, number, percent
 from gradflow.memory import BIAS_FIELDS, Memory
 from gradflow.summary import QUANTITIES
 
@@ -21,11 +21,6 @@ def per_step(factor: float) -> str:
         return number(factor)
     change = abs(factor - 1.0)
     return f"{factor:.{1 - math.floor(math.log10(change))}f}" if 1e-7 < change < 0.01 else f"{factor:.3g}"
-
-
-def percent(share: float) -> str:
-    """A share as one would say it; where there is none, as in a memory that nothing was ever written into, 0."""
-    return f"{number(0.0 if math.isnan(share) else 100.0 * share)} %"
 
 
 def memory_title(m: Memory, quantity: str) -> str:

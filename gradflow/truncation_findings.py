@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradflow.findings import NAMES, number
+from gradflow.findings import NAMES, listed, number, percent
 from gradflow.truncation import Truncation, path_depths, steps_back
 
 
@@ -40,15 +40,10 @@ def bias_title(by_cell: Mapping[str, Truncation], chosen: Style) -> str:
         return f"With k₂ = T = {length} nothing is cut: ∂L/∂W_hh is the full gradient"
     biases = {NAMES[cell]: float(t.at(chosen.k2).bias[0]) for cell, t in by_cell.items()}
     if any(np.isnan(bias) for bias in biases.values()):
-        names = " and ".join(name for name, bias in biases.items() if np.isnan(bias))
+        names = listed(name for name, bias in biases.items() if np.isnan(bias))
         return f"In the {names} the full ∂L/∂W_hh is zero or leaves float64's range: there is nothing to compare with"
     off = [f"{percent(bias)} in the {name}" for name, bias in biases.items()]
-    where = " and ".join(", ".join(off).rsplit(", ", 1))
-    return f"With passes of {chosen.k2} steps every {chosen.k1}, ∂L/∂W_hh is off by {where}"
-
-
-def percent(share: float) -> str:
-    return f"{number(100.0 * share)}\N{NO-BREAK SPACE}%"
+    return f"With passes of {chosen.k2} steps every {chosen.k1}, ∂L/∂W_hh is off by {listed(off)}"
 
 
 def comparison(t: Truncation, k2: int) -> str:

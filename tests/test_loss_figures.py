@@ -6,11 +6,12 @@ import pytest
 import gradflow as gf
 from gradflow.figures import bias_curves, lag_curves, loss_matrix_map, path_counts, surviving_paths, type_maps
 from gradflow.figures.loss_matrices import FITTING, step_ticks
+from gradflow.findings import percent
 from gradflow.loss_findings import matrix_words, reach_title
 from gradflow.loss_matrix import LossMatrix
 from gradflow.losses import SEQUENCE_TYPES
 from gradflow.truncation import Truncation
-from gradflow.truncation_findings import Style, bias_title, paths_words, percent, styles, table
+from gradflow.truncation_findings import Style, bias_title, paths_words, styles, table
 
 TEXT = "The keys to the old cabinet are on the table, and nobody knows why."
 NAN = float("nan")

@@ -6,6 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from gradflow.findings import percent
 from gradflow.memory import LOGIT_EDGES, Memory
 from gradflow.memory_findings import (
     entry_title,
@@ -13,7 +14,6 @@ from gradflow.memory_findings import (
     kept_title,
     memory_title,
     per_step,
-    percent,
     price,
     seen,
 )
@@ -56,8 +56,8 @@ def test_a_factor_of_any_size_is_said():
     assert per_step(0.0) == "0"
     assert per_step(4.5e-5) == "4.5·10⁻⁵"
     assert per_step(math.nan) == "no gradient"
-    assert percent(0.0076) == "0.76 %"
-    assert percent(math.nan) == "0 %"
+    assert percent(0.0076) == "0.76\N{NO-BREAK SPACE}%"
+    assert percent(math.nan) == "0\N{NO-BREAK SPACE}%"
 
 
 def test_the_title_compares_what_is_kept_with_the_gate():
@@ -98,7 +98,16 @@ def test_the_price_is_told_only_where_it_is_paid():
     full, closed = memory(bias=5.0, size=8.0, newest=0.015, passed=0.11), memory("gru", bias=5.0, written=0.0076)
     chrono, unbiased = memory(bias=None, written=0.047, size=0.1), memory(bias=0.0)
     paid = price(full, closed, chrono, unbiased)
-    for said in ("b = 5", "0.76 %", "nothing new gets in", "50 %", "8.0 instead of 0.20", "1.5 %", "11 %", "4.7 %"):
+    for said in (
+        "b = 5",
+        "0.76\N{NO-BREAK SPACE}%",
+        "nothing new gets in",
+        "50\N{NO-BREAK SPACE}%",
+        "8.0 instead of 0.20",
+        "1.5\N{NO-BREAK SPACE}%",
+        "11\N{NO-BREAK SPACE}%",
+        "4.7\N{NO-BREAK SPACE}%",
+    ):
         assert said in paid
     for lstm, gru in ((full, memory("gru", bias=5.0, written=0.31)), (memory(bias=5.0, size=0.3), closed)):
         cheap = price(lstm, gru, chrono, unbiased)
@@ -109,7 +118,7 @@ def test_the_price_is_told_only_where_it_is_paid():
 def test_the_headings_hold_the_numbers():
     lstm, gru = memory(bias=5.0, factor=1.0357), memory("gru", bias=5.0, factor=0.9925, written=0.0076)
     assert kept_title(lstm, gru) == "Kept per step at b = 5: GRU 0.9925, LSTM 1.04"
-    assert entry_title(lstm, gru) == "Written at b = 5: GRU 0.76 %, LSTM 50 %"
+    assert entry_title(lstm, gru) == "Written at b = 5: GRU 0.76\N{NO-BREAK SPACE}%, LSTM 50\N{NO-BREAK SPACE}%"
     low, high = (1.0 + math.exp(edge) for edge in (LOGIT_EDGES[61], LOGIT_EDGES[69]))
     assert gates_title(memory(), memory(bias=None)).startswith(
         f"Gates hold for {low:.1f} to {high:.1f} steps at b_f = 1"
