@@ -6,18 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gradflow.activations import ACTIVATIONS, Array
-from gradflow.cells import Cell
 from gradflow.checks import check_choice, check_number, square_matrix
 from gradflow.exponents import LOG10_2, shift
 from gradflow.flow import Trace, repeat_sequence
-from gradflow.parameters import Params
 from gradflow.unroll import check_memory, pull_back
-
-
-def gate_matrices(cell: Cell, params: Params) -> dict[str, Array]:
-    """Gate name → its own block of W_hh, (H, H)."""
-    hidden = params["weight_hh_l0"].shape[-1]
-    return dict(zip(cell.gates, params["weight_hh_l0"].reshape(-1, hidden, hidden), strict=True))
 
 
 def eigenvalues(w_hh: ArrayLike) -> NDArray[np.complex128]:
