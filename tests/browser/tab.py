@@ -5,7 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 from charts import curves
 
 LAPTOP = {"width": 1280, "height": 720}
-PATIENCE = 60_000  # ms; only a failing test ever waits that long
+PATIENCE = 30_000  # ms; only a failing test ever waits that long
 LOCAL = {"127.0.0.1", ""}  # data: and blob: addresses have no host
 
 

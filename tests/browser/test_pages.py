@@ -97,7 +97,8 @@ def test_presenter_size_is_larger_and_has_no_sidebar(server, visit, lesson):
 
 
 def test_values_follow_from_page_to_page(server, visit):
-    tab = visit(f"{server}/?spectral_radius=0.8&seed=4&activation=sigmoid&hide=length&hidden=24").settled()
+    link = f"{server}/?spectral_radius=0.8&seed=4&activation=sigmoid&hide=length&hidden=24"
+    tab = visit(link, viewport={"width": 1700, "height": 800}).settled()  # wide enough for every name
     carried = tab.query
     for lesson in (*OTHERS, HOME):
         tab.page.get_by_role("link", name=lesson.title, exact=True).first.click()

@@ -43,7 +43,7 @@ def test_dragging_paints_every_step_without_a_word_to_the_server(board):
     page.mouse.down()
     seen = [move_to(inset + (1 - 2 * inset) * k / steps) for k in range(len(RADII))]
     page.mouse.up()
-    assert sent == []
+    assert [url for url in sent if not url.startswith("blob:")] == []  # the maps are pictures made in the page
     assert [label.split()[-1] for label, _, _ in seen] == [f"{radius:.2f}" for radius in RADII]
     for (_, data, painted), (_, next_data, next_painted) in pairwise(seen):
         assert all(new != old for new, old in zip(next_data, data, strict=True))
