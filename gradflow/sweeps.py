@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 CHUNK_STATES = 2**13  # hidden states per step in a chunk: few enough for the cache, many enough for NumPy's overhead
 CHUNK_SIZE = 2**23  # numbers that a chunk keeps over all its steps: 64 MB, as much for each core
+THREAD_WORK = 350_000  # multiplications per step that keep a core busy; below, threads wait for the interpreter's lock
 STATES = 4  # so many of them are like h: h, c, the gradient and the direct derivative
 
 
@@ -156,13 +157,13 @@ class Measured:
 
 
 def chunked(experiments: list[Experiment]) -> Iterator[list[Experiment]]:
-    """Neighbours of one shape in groups that fit the cache, as many for each core."""
-    cores = os.cpu_count() or 1
+    """Neighbours of one shape in groups that fit the cache, as many for each core that has enough to do."""
     for (length, _, _), group in groupby(experiments, lambda e: (e.length, e.batch, e.hidden)):
         same = list(group)
         _, batch, inputs = read_sequences(same[0]).x.shape
-        states = same[0].hidden * batch
-        kept = length * ((build_cell(same[0]).slots + STATES) * states + inputs * batch)
+        cell, states = build_cell(same[0]), same[0].hidden * batch
+        cores = max(1, min(os.cpu_count() or 1, len(same) * len(cell.gates) * states * same[0].hidden // THREAD_WORK))
+        kept = length * ((cell.slots + STATES) * states + inputs * batch)
         most = max(1, min(CHUNK_STATES // states, CHUNK_SIZE // kept))
         chunks = cores * ceil(len(same) / most / cores)
         size = ceil(len(same) / chunks)

@@ -1,6 +1,9 @@
 """Every test runs with NumPy's floating-point errors raised and with warnings as errors: nothing may leak."""
 
+import os
 import warnings
+
+os.environ["OPENBLAS_NUM_THREADS"] = "1"  # as app.py does; the test processes together use every core already
 
 import numpy as np
 import pytest

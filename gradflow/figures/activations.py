@@ -133,10 +133,9 @@ def notes(point: OperatingPoint, x: str, y: str, below: str) -> list[dict]:
         else {}
     )
     beyond = {"yref": f"{below} domain", "y": 1.0, "yanchor": "top"}
-    colour = ACTIVATION_COLOURS[point.activation]
     placed = [
-        ({**name, "font": {"color": colour, "size": 18}}, 1.0, "right", True),
-        ({**mean, "font": {"color": colour, "size": 17}}, 0.0, "left", bool(mean)),
+        ({**name, "font": {"size": 18}}, 1.0, "right", True),
+        ({**mean, "font": {"size": 17}}, 0.0, "left", bool(mean)),
         ({**beyond, "text": f"← {number(100.0 * point.below)} %"}, 0.0, "left", point.below >= VISIBLE),
         ({**beyond, "text": f"{number(100.0 * point.above)} % →"}, 1.0, "right", point.above >= VISIBLE),
     ]

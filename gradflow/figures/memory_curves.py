@@ -107,7 +107,7 @@ def names(by_curve: Sequence[tuple[Memory, Array]], present: Memory, gap: float)
             "xanchor": "right",
             "showarrow": False,
             "text": bias_html(m) if m.cell == present.cell else NAMES[m.cell],
-            "font": {"color": CELL_COLOURS[m.cell], "size": 15, "weight": 700 if m is present else 400},
+            "font": {"size": 15, "weight": 700 if m is present else 400},
         }
         for (m, _), y in zip(ends, heights, strict=True)
     ]

@@ -15,8 +15,10 @@ def address(server, url, query=""):
 
 
 DRAWN = """() => {
+    const waiting = document.querySelector('[data-testid=stSkeleton]');  // Streamlit fills these in any order
     const figures = [...document.querySelectorAll('.js-plotly-plot')];
-    return figures.length > 0 && figures.every(f => f.data?.length && f.querySelector('.main-svg .xtick, .main-svg .xtitle'));
+    return !waiting && figures.length > 0 && figures.every(
+        f => f.data?.length && f.querySelector('.main-svg .xtick, .main-svg .xtitle'));
 }"""
 IDLE = """() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'
     && document.querySelector('h2') !== null"""

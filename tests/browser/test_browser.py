@@ -9,26 +9,7 @@ from tab import LAPTOP, Tab
 
 from gradflow.experiment import KNOBS
 
-PHONE = {"width": 390, "height": 844}
 CONTROLS = set(KNOBS) - {"cell", "batch"} | {"cells", "quantity", "derivative"}
-PAINTED = """scheme => {
-    const paint = getComputedStyle(document.querySelector('[data-testid=stApp]')).backgroundColor.match(/\\d+/);
-    return scheme === 'dark' ? paint < 60 : paint > 200;
-}"""
-# WCAG contrast against what is painted behind: 4.5 for text, 3 for large text and graphics
-READABLE = {
-    "h2": 7.0,
-    ".cards b": 7.0,
-    ".cards span": 7.0,
-    "[data-testid=stMarkdown] p": 4.5,
-    "label p": 4.5,
-    ".strip .scale": 4.5,
-    ".strip i:not(.h0)": 3.0,
-    ".strip .name": 7.0,
-    "[class$=tick] text": 7.0,
-    "text[class$=title]": 7.0,
-    ".annotation-text": 7.0,
-}
 RADIUS = KNOBS["spectral_radius"].label
 
 
@@ -132,36 +113,6 @@ def test_the_link_the_data_and_the_python_are_the_page_s(server, visit, tmp_path
     assert parse_qs(urlsplit(link).query) == tab.query
 
 
-def test_on_a_phone_nothing_scrolls_sideways(server, visit):
-    tab = visit(server, viewport=PHONE).settled()
-    assert tab.sideways() == []
-    tab.page.get_by_text("Equations").first.click()
-    assert tab.sideways() == []
-    box = tab.page.locator(".js-plotly-plot").first.bounding_box()
-    assert box["x"] >= 0
-    assert box["x"] + box["width"] <= PHONE["width"]
-
-
-def test_on_a_laptop_the_first_figure_is_whole(server, visit):
-    tab = visit(server).settled()
-    box = tab.page.locator(".js-plotly-plot").first.bounding_box()
-    assert box["y"] > 0
-    assert box["y"] + box["height"] <= 720
-    assert box["width"] > 700
-    assert tab.sideways() == []
-
-
-def test_words_are_readable_in_light_and_in_dark(server, visit):
-    tab = visit(f"{server}/?spectral_radius=2").settled()
-    for scheme in ("light", "dark"):
-        tab.page.emulate_media(color_scheme=scheme)
-        tab.page.wait_for_function(PAINTED, arg=scheme)
-        tab.settled()
-        for selector, least in READABLE.items():
-            worst, text = tab.least_contrast(selector)
-            assert worst >= least, f"{scheme}: {selector} “{text}” {worst:.2f}"
-
-
 def test_every_control_is_reached_with_the_tab_key(server, visit):
     tab = visit(server).settled()
     more = tab.page.get_by_text("More", exact=True).first
@@ -181,26 +132,15 @@ def test_every_control_is_reached_with_the_tab_key(server, visit):
 
 
 HOSTILE = [
-    "spectral_radius=abc&length=abc&seed=abc",
-    "spectral_radius=1e999&forget_bias=-1e999",
-    "spectral_radius=-5&length=-5&hidden=-1&seed=-1",
-    "spectral_radius=NaN&forget_bias=nan&input_scale=Infinity",
-    "length=1000000000&hidden=1000000000&seed=99999999999999999999",
-    "length=0&hidden=0",
-    "length=1.5&hidden=2.5&seed=0.1&spectral_radius=0.123456789",
-    "activation=%3Cscript%3Ealert(1)%3C/script%3E",
-    "text=%3Cscript%3Ealert(1)%3C/script%3E",
-    "text=%22%3E%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E",
-    "text=" + quote("한국어 👨‍👩‍👧‍👦 \u202eabc\u0000\u0007"),
+    "spectral_radius=abc&length=abc&seed=abc&rescale=maybe&chrono=2&init=None&sequence_type=null&reduction=[]",
+    "spectral_radius=NaN&forget_bias=1e999&input_scale=-Infinity&length=0&hidden=-1&seed=-1",
+    "length=1000000000&hidden=2.5&seed=99999999999999999999&spectral_radius=0.123456789",
+    "activation=%3Cscript%3Ealert(1)%3C/script%3E&text=%22%3E%3Cimg%20src%3Dx%20onerror%3Dalert(1)%3E",
+    "text=" + quote("<script>alert(1)</script> 한국어 👨‍👩‍👧‍👦 \u202eabc\u0000\u0007"),
     "text=" + "x" * 6000,
-    "text=",
-    "text=a&text=b&text=c&seed=1&seed=2",
-    "cells=&activation=&quantity=&input=",
-    "cells=RNN&cells=RNN&cells=" + quote("../../etc/passwd"),
-    "rescale=maybe&chrono=2",
-    "unknown=1&__proto__=2&constructor=3&embed=no",
-    "init=None&sequence_type=null&loss=undefined&reduction=[]",
-    "%00=%ff&=&&&==%",
+    "text=&cells=&activation=&quantity=&input=",
+    "text=a&text=b&seed=1&seed=2&cells=RNN&cells=RNN&cells=" + quote("../../etc/passwd"),
+    "unknown=1&__proto__=2&constructor=3&embed=no&%00=%ff&=&&&==%",
 ]
 
 

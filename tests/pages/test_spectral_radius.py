@@ -39,9 +39,13 @@ EFFECTS = [
 ]
 
 
+def visit():
+    return Visit("spectral_radius", length="30", hidden="12")
+
+
 @pytest.fixture
 def page():
-    return Visit("spectral_radius", length="30", hidden="12")
+    return visit()
 
 
 def studies(page):
@@ -243,7 +247,7 @@ def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, se
 def test_a_second_visitor_gets_the_first_one_s_figure(page):
     page.set(seed=5)
     spec = page.app.get("plotly_chart")[0].proto.spec
-    assert Visit("spectral_radius").set(seed=5).app.get("plotly_chart")[0].proto.spec == spec
+    assert visit().set(seed=5).app.get("plotly_chart")[0].proto.spec == spec
 
 
 def test_the_figure_is_small_enough_to_send_at_every_move(page):

@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 import streamlit as st
 from charts import bands, curves
+from streamlit.components.v2 import manifest_scanner
 from streamlit.testing.v1 import AppTest
 from streamlit.util import calc_hash
 
@@ -20,6 +21,9 @@ APP = Path(__file__).parents[2] / "app.py"
 FRAME = {"present", "hide", "link_hides", "link_presents", "figure_format"}  # the frame's own, on every page
 KINDS = ("slider", "number_input", "selectbox", "button_group", "toggle", "text_input")
 SEEDS = 20
+
+# for every session AppTest reads the metadata of all installed packages, which takes longer than the page
+manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
 class Visit:
