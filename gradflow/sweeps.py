@@ -89,8 +89,12 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
         raise ValueError(f"values must hold at least one value of {field}, got none")
     experiments = [replace(exp, **{field: value}) for value in values]
     check_results(experiments)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        measured = [m for chunk in pool.map(measure, chunked(experiments)) for m in chunk]
+    chunks = list(chunked(experiments))
+    if len(chunks) == 1:
+        measured = measure(chunks[0])  # a thread of its own would only wait for this one
+    else:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            measured = [m for part in pool.map(measure, chunks) for m in part]
     rows = max(len(m.log10_norm) for m in measured)
     batch = max(m.log10_norm.shape[1] for m in measured)
 

@@ -227,3 +227,12 @@ def test_ticks_are_whole_decades_inside_the_range(low, width):
     assert len(ticks["tickvals"]) <= 10
     assert all(low <= value <= low + width and value == int(value) for value in ticks["tickvals"])
     assert [power(text) for text in ticks["ticktext"]] == ticks["tickvals"]
+
+
+def test_words_of_lines_that_lie_close_are_told_together():
+    figure = flow_curves(by_cell(summary("rnn", 0.1, length=300)))
+    (note,) = figure.layout.annotations
+    assert note.y == 0.0
+    assert "unchanged" in note.text
+    assert "float32" in note.text
+    assert len(figure.layout.shapes) == 2

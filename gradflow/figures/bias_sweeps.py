@@ -10,7 +10,7 @@ import plotly.graph_objects as go
 from gradflow.activations import Array
 from gradflow.figures.flow_curves import reference_line
 from gradflow.figures.memory_curves import MEASURED_DASHES
-from gradflow.figures.theme import CELL_COLOURS, MARGIN, REFERENCE, figure, log_ticks, subscripted
+from gradflow.figures.theme import CELL_COLOURS, REFERENCE, figure, log_ticks, subscripted
 from gradflow.findings import NAMES, number
 from gradflow.memory import Memory
 from gradflow.summary import QUANTITIES
@@ -145,7 +145,7 @@ def against_bias(
         },
         yaxis=yaxis,
         legend={"y": 0.02, "yanchor": "bottom", "font": {"size": 13}, "bgcolor": "rgba(0,0,0,0)", **legend},
-        margin={**MARGIN, "t": 12, "b": 68},
+        margin={"t": 12, "b": 68},
         shapes=[*shapes, *(level(m, y) for m, y in levels)],
         annotations=[{**words, "y": min(y for _, y in levels)}] if levels else [],
     )

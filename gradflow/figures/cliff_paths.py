@@ -19,7 +19,7 @@ from gradflow.findings import number
 SCALE = f"{MAGNITUDE}_r"  # the goal is bright
 LOW, HIGH = -4.0, 0.0  # log10 of the error from the brightest colour to the darkest
 WIDTHS = {"none": 10.0, "norm": 6.0, "value": 2.5}  # where the paths are one, all three are seen
-LABEL = "#737373"  # readable on its white label, and beside it in light and in dark
+LABEL = "#1B1A22"  # on its white label, in light and in dark
 AT_ONCE = {"mode": "immediate", "transition": {"duration": 0}}
 STEP = {"duration": 150, "redraw": False}  # milliseconds
 Part = dict[str, Any]
@@ -42,7 +42,7 @@ def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 
         images=[error_map(surface)],
         annotations=landings(by_kind),
         updatemenus=[buttons()],
-        margin={"l": 64, "r": 8, "t": 32, "b": 136},
+        margin={"l": 64, "r": 110, "t": 46, "b": 136},
         hovermode="closest",
         font={"size": 15},
     )
@@ -135,7 +135,7 @@ def landing(kind: str, descent: Descent, line: int) -> Part:
     return {
         "x": w,
         "y": b,
-        "text": f"<b>step {landed} → ({number(descent.w[landed])}, {number(descent.b[landed])})</b>",
+        "text": f'<b style="color:{LABEL}">step {landed} → ({number(descent.w[landed])}, {number(descent.b[landed])})</b>',
         "showarrow": False,
         "xanchor": "left" if left else "right",
         "yanchor": "bottom" if low else "top",
@@ -143,7 +143,7 @@ def landing(kind: str, descent: Descent, line: int) -> Part:
         "yshift": 30 * line * (1 if low else -1),
         "bgcolor": "#FFFFFF",
         "borderpad": 3,
-        "font": {"color": LABEL, "size": 15},
+        "font": {"size": 15},
         "bordercolor": CLIPPING_COLOURS[kind],
         "borderwidth": 2,
     }

@@ -50,7 +50,7 @@ def clipped_runs(strong: ClippedRun, weak: ClippedRun, threshold: float, height:
             {**line, "xref": "x2", "yref": "y2 domain", "x0": c, "x1": c, "y0": 0, "y1": 1},
         ],
         hovermode="closest",
-        margin={"l": 96, "r": 16, "t": 32, "b": 48},
+        margin={"l": 96, "r": 16, "t": 46, "b": 58},
         font={"size": 15},
     )
 

@@ -27,7 +27,7 @@ def clipped_vector(s: Steepest, height: int = 330) -> go.Figure:
         yaxis={**axis, "title": {"text": "∂E/∂b"}, "scaleanchor": "x"},
         shapes=[{"type": "circle", **bound}, {"type": "rect", **bound}],
         hovermode="closest",
-        margin={"l": 64, "r": 8, "t": 84, "b": 44},
+        margin={"l": 64, "r": 8, "t": 86, "b": 58},
         font={"size": 15},
     )
 

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from gradflow.figures.memory_curves import bias_html
-from gradflow.figures.theme import CELL_COLOURS, MARGIN, figure, translucent
+from gradflow.figures.theme import CELL_COLOURS, figure, translucent
 from gradflow.findings import NAMES, number
 from gradflow.memory import LOGIT_EDGES, Memory
 
@@ -40,7 +40,7 @@ def gate_values(memories: Sequence[Memory], present: Memory, height: int = 380) 
         },
         showlegend=False,
         hovermode=False,
-        margin={**MARGIN, "l": 112, "t": 12, "b": 68},
+        margin={"l": 112, "t": 12, "b": 68},
     )
 
 

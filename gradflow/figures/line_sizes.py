@@ -37,7 +37,7 @@ def line_sizes(d: Derivation, step: int, height: int = 440) -> go.Figure:
             }
         ],
         height,
-        margin={"l": 92, "r": 16, "t": 12, "b": 44},
+        margin={"l": 92, "r": 140, "t": 12, "b": 58},
         xaxis={
             "title": {"text": TIME_AXIS},
             "range": [0.5, length + 0.5],

@@ -11,7 +11,6 @@ from gradflow.figures.theme import (
     CELL_COLOURS,
     CELL_DASHES,
     MAGNITUDE,
-    MARGIN,
     REFERENCE,
     columns,
     decades,
@@ -48,6 +47,7 @@ def loss_matrix_map(by_type: Mapping[str, LossMatrix], loss: int, height: int = 
             "range": [-0.5, m.length + 0.5],
             **step_ticks(m.steps, FITTING["x"]),
             "title": {"text": "← gradient     state h<sub>t</sub>     loss →"},
+            "automargin": "height",  # on a phone the words stand upright
         },
         yaxis={
             **step_axis(names),
@@ -65,7 +65,7 @@ def loss_matrix_map(by_type: Mapping[str, LossMatrix], loss: int, height: int = 
         annotations=[note(), total_label(m)],
         hovermode="closest",
         showlegend=False,
-        margin={"l": 112, "r": 16, "t": 10, "b": 44},
+        margin={"l": 112, "r": 16, "t": 10, "b": 58},
     )
 
 
@@ -256,7 +256,7 @@ def type_maps(by_type: Mapping[str, LossMatrix], height: int = 320) -> go.Figure
         **axes,
         annotations=headings,
         hovermode="closest",
-        margin={**MARGIN, "t": 44},
+        margin={"t": 44},
         coloraxis={"colorscale": MAGNITUDE, "cmin": low, "cmax": high, "showscale": False},
     )
 

@@ -9,7 +9,6 @@ from gradflow.activations import Array
 from gradflow.figures.flow_curves import at_line, reference_line
 from gradflow.figures.theme import (
     CELL_COLOURS,
-    MARGIN,
     TIME_AXIS,
     decades,
     figure,
@@ -59,7 +58,7 @@ def memory_curves(memories: Sequence[Memory], present: Memory, quantity: str, he
             at_line(length, 0.0, "1"),
         ],
         showlegend=False,
-        margin={**MARGIN, "t": 12},
+        margin={"t": 12},
     )
 
 

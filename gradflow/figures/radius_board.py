@@ -62,13 +62,13 @@ MAP_GAP = 0.02
 LEGEND = {"orientation": "h", "yanchor": "bottom", "font": {"size": 14}}
 ON_A_SCREEN: dict[str, Any] = {
     "height": 560,
-    "margin": {"l": 60, "r": 70, "t": 50, "b": 112},
+    "margin": {"l": 60, "r": 70, "t": 51, "b": 136},
     "legend": {**LEGEND, "x": -0.06, "y": 1.02},
 }
 SLIDER_ON_A_SCREEN: dict[str, Any] = {"pad": {"t": 40}}
 ON_A_PHONE: dict[str, Any] = {
     "height": 1400,
-    "margin": {"l": 60, "r": 48, "t": 216, "b": 50},
+    "margin": {"l": 60, "r": 48, "t": 216, "b": 58},
     "legend": {**LEGEND, "x": -0.2, "y": 1.105},
 }
 SLIDER_ON_A_PHONE: dict[str, Any] = {"pad": {"b": 24}, "x": -0.16, "len": 1.28, "y": 1.0, "yanchor": "bottom"}

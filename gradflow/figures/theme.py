@@ -22,7 +22,7 @@ CLIPPING_DASHES = {"none": "solid", "norm": "solid", "value": "6px,2px"}
 REFERENCE = "#808080"  # readable on white and on black
 FLOAT32_SMALLEST = math.log10(1.1754943508222875e-38)
 MAGNITUDE = "Viridis"  # perceptually uniform, safe for colour-blind readers
-MARGIN = {"l": 76, "r": 16, "t": 32, "b": 44}
+MARGIN = {"l": 76, "r": 16, "t": 46, "b": 58}
 TIME_AXIS = "← gradient flows back      step t      loss →"
 
 CONFIG: dict[str, Any] = {
@@ -60,7 +60,8 @@ def decades(lowest: float, highest: float) -> tuple[float, float]:
     return unit * math.floor(lowest / unit), unit * math.ceil(highest / unit)
 
 
-AXIS = {"tickfont": {"size": 15}, "zeroline": False}
+# room that an axis makes for itself costs Plotly a second pass over the whole figure; a legend that wraps may have it
+AXIS = {"tickfont": {"size": 15}, "zeroline": False, "automargin": False}
 
 
 def figure(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
@@ -75,7 +76,6 @@ def common_look(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> d
     each call, which takes ten times as long, at every move of a slider.
     """
     common = {
-        "margin": MARGIN,
         "paper_bgcolor": "rgba(0,0,0,0)",
         "plot_bgcolor": "rgba(0,0,0,0)",
         "font": {"size": 16},
@@ -94,7 +94,8 @@ def common_look(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> d
         for name, part in layout.items()
         if name.startswith(("xaxis", "yaxis"))
     }
-    return {"data": list(data), "layout": {"height": height, **common, **layout, **axes}}
+    margin = {**MARGIN, **layout.get("margin", {})}
+    return {"data": list(data), "layout": {"height": height, **common, **layout, **axes, "margin": margin}}
 
 
 def columns(count: int, gap: float) -> list[tuple[str, float, float]]:

@@ -60,7 +60,7 @@ def surviving_paths(styles: Mapping[str, NDArray[np.int_]], height: int = 340) -
         annotations=headings,
         hovermode="closest",
         showlegend=False,
-        margin={"l": 76, "r": 16, "t": 64, "b": 44},
+        margin={"l": 76, "r": 16, "t": 64, "b": 58},
     )
 
 

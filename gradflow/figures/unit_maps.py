@@ -57,6 +57,7 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
         **axes,
         annotations=[heading(s, k) for k, s in zip(places, drawn, strict=True)],
         hovermode="closest",
+        margin={"r": 144},
         coloraxis={"colorscale": MAGNITUDE, "cmin": low, "cmax": high, "colorbar": colorbar},
     )
 

@@ -62,8 +62,9 @@ def share(csv: Callable[[], bytes], python: str, name: str) -> None:
                 required=True,
                 key="figure_format",
             )
-        with st.popover("Python that makes this", icon=":material/code:"):
-            st.code(python)
+        with st.popover("Python that makes this", icon=":material/code:", key="python", on_change="rerun") as shown:
+            if shown.open:
+                st.code(python)
         if presenting():
             st.button("Leave presenter size", on_click=leave_presenter_size)
 

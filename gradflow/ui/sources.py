@@ -11,10 +11,13 @@ from gradflow.cells import Cell
 
 
 def show_sources(tabs: Mapping[str, Sequence[type | Callable[..., Any]]]) -> None:
-    """One tab per name with the source of its classes and functions."""
-    with st.expander("Equations, in the lines that compute them", icon=":material/function:"):
-        if not tabs:
-            return
+    """One tab per name with the source of its classes and functions, sent only once somebody opens them."""
+    equations = st.expander(
+        "Equations, in the lines that compute them", icon=":material/function:", key="equations", on_change="rerun"
+    )
+    if not (equations.open and tabs):
+        return
+    with equations:
         for tab, sources in zip(st.tabs(list(tabs)), tabs.values(), strict=True):
             with tab:
                 st.code("\n\n".join(map(source, sources)))

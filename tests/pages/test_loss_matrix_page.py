@@ -1,11 +1,8 @@
 """Which loss reaches which step: every control does what it says and nothing else, and every number is the library's."""
 
 import io
-import subprocess
-import sys
 from dataclasses import replace
 from functools import cache
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -18,7 +15,6 @@ from gradflow.experiment import KNOBS
 from gradflow.findings import NAMES
 from gradflow.losses import SEQUENCE_TYPES
 
-ROOT = Path(__file__).parents[2]
 MATRIX, LAGS = {"matrix", "total", "row", "types"}, {"lag RNN", "lag LSTM", "lag GRU"}
 ALL = MATRIX | LAGS
 
@@ -215,18 +211,7 @@ def test_overflow_is_said_in_words(monkeypatch):
 )
 def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, settings):
     page.set(**settings)
-    (tmp_path / "pasted.py").write_text(page.python, encoding="utf-8")
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "pasted.py"],
-        cwd=tmp_path,
-        env={"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin", "PYTHONUTF8": "1"},
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    lines = [line.split() for line in done.stdout.splitlines()]
+    lines = page.printed(tmp_path)
     assert {line[0] for line in lines} == {page.settings["matrix_cell"], *page.settings["cells"]}
     for cell, reach, longest, error in lines:
         m = matrix_of(replace(experiment(page), cell=cell))

@@ -1,6 +1,8 @@
 """One visitor's session: set controls by field name, read back what is drawn and written."""
 
 import json
+import subprocess
+import sys
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
@@ -101,8 +103,31 @@ class Visit:
 
     @property
     def python(self):
+        """The program under "Python that makes this", which is written when that is opened."""
+        self.app.session_state["python"] = True
+        self.run()
         (code,) = (c.value for c in self.app.code if c.value.startswith("import gradflow"))
         return code
+
+    def printed(self, folder):
+        """What that program prints where it is pasted into an empty folder, as words, line by line."""
+        (folder / "pasted.py").write_text(self.python, encoding="utf-8")
+        done = subprocess.run(
+            [sys.executable, "-W", "error", "pasted.py"],
+            cwd=folder,
+            env={
+                "PYTHONPATH": str(APP.parent),
+                "PATH": "/usr/bin:/bin",
+                "PYTHONUTF8": "1",
+                "OPENBLAS_NUM_THREADS": "1",
+            },
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+        return [line.split() for line in done.stdout.splitlines()]
 
     @property
     def csv(self):
