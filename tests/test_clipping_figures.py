@@ -16,7 +16,9 @@ def test_a_path_that_leaves_is_told_where_it_goes(rate, threshold):
     view = by_kind["none"].view
     figure = cliff_paths(gf.surface(view), by_kind)
     gone = [d for d in by_kind.values() if d.leaves is not None]
-    assert [note.text.split()[1] for note in figure.layout.annotations] == [str(d.leaves) for d in gone]
+    assert [note.text.split("step ")[1].split()[0] for note in figure.layout.annotations] == [
+        str(d.leaves) for d in gone
+    ]
     assert [(note.x, note.y) for note in figure.layout.annotations] == [d.exit for d in gone]
     assert (figure.layout.xaxis.range, figure.layout.yaxis.range) == (view["w"], view["b"])
     assert len(figure.to_dict()["layout"]["sliders"][0]["steps"]) == len(by_kind["none"].w)

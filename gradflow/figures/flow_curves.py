@@ -86,7 +86,7 @@ def over_time(
     lines = [(0.0, at_one, "solid")]
     if low < FLOAT32_SMALLEST:
         lines.append((FLOAT32_SMALLEST, "1.2·10⁻³⁸: where float32 training stops seeing it", "dash"))
-    if FLOAT32_SMALLEST > -0.1 * (high - low):  # no room between the two lines: both are told above them
+    if -0.1 * (high - low) < FLOAT32_SMALLEST:  # no room between the two lines: both are told above them
         told = " · dashed ".join(text for _, text, _ in lines if text)
         lines = [(y, told if y == 0.0 else "", dash) for y, _, dash in lines]
     return figure(

@@ -88,7 +88,7 @@ def test_the_extremes_of_the_controls_in_view(server, visit, lesson):
             tab.settled()
 
 
-@some_lessons
+@pytest.mark.parametrize("lesson", OTHERS[:1], ids=lambda lesson: lesson.title)
 def test_presenter_size_is_larger_and_has_no_sidebar(server, visit, lesson):
     tab = visit(address(server, lesson.url, "present=1&hide=seed")).settled()
     assert not tab.page.locator("[data-testid=stSidebar]").is_visible()
