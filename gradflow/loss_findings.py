@@ -15,8 +15,13 @@ def reach_title(by_cell: Mapping[str, LossMatrix]) -> str:
     fading = [m for m in by_cell.values() if m.reach != m.longest]
     if not fading:
         return f"Every loss reaches the first step: 1/100 or more of its gradient is left in the {listed(lasting)}"
-    first, *others = (f"{m.reach} steps back in the {NAMES[m.cell]}" for m in fading)
-    reaches = ", ".join([first, *(text.replace(" steps back", "") for text in others)])
+    first, *others = fading
+    steps = "step" if first.reach == 1 else "steps"
+    parts = [
+        f"{first.reach} {steps} back in the {NAMES[first.cell]}",
+        *(f"{m.reach} in the {NAMES[m.cell]}" for m in others),
+    ]
+    reaches = ", ".join(parts)
     kept = f"; in the {listed(lasting)} 1/100 or more is left all the way" if lasting else ""
     return f"A loss reaches {reaches}, then less than 1/100 of its gradient is left{kept}"
 

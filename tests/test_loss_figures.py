@@ -165,3 +165,8 @@ def test_truncation_in_words():
     assert "| steps back in all | 16 | 16 |" in text
     assert "24 of 40 losses" in paths_words(chosen, 40)
     assert "lost" not in paths_words(every, 40)
+
+
+def test_one_step_is_singular():
+    by_cell = {"rnn": fading("rnn", -1.5), "gru": fading("gru", -0.1)}
+    assert reach_title(by_cell).startswith("A loss reaches 1 step back in the RNN, 20 in the GRU")
