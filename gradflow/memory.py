@@ -98,7 +98,7 @@ def measure_memory(exp: Experiment, cell: str, seeds: Iterable[int]) -> Memory:
     observed = []
     for seed in at_least_one("seeds", seeds):
         flow = run(replace(exp, seed=seed))
-        observed.append(observe(flow, memory_biases(flow.trace), slice(None)))
+        observed.extend(observe(flow, [memory_biases(flow.trace)]))
     bias = None if exp.chrono else build_cell(exp).memory_sign * getattr(exp, BIAS_FIELDS[cell])
     return summarised(cell, bias, observed)
 
@@ -116,13 +116,7 @@ def sweep_memory(exp: Experiment, cell: str, biases: Iterable[float], seeds: Ite
     observed = []
     for seed in at_least_one("seeds", seeds):
         flow = run_side_by_side(build(replace(unbiased, seed=seed)), biases)
-        batch = flow.trace.x.shape[1] // len(biases)
-        observed.append(
-            [
-                observe(flow, np.full(exp.hidden, float(bias)), slice(k * batch, (k + 1) * batch))
-                for k, bias in enumerate(biases)
-            ]
-        )
+        observed.append(observe(flow, [np.array([bias], float) for bias in biases]))
     return tuple(
         summarised(cell, float(bias), runs) for bias, runs in zip(biases, zip(*observed, strict=True), strict=True)
     )
@@ -187,23 +181,34 @@ def summarised(cell: str, bias: float | None, runs: Sequence[Observed]) -> Memor
     )
 
 
-def observe(flow: Flow, biases: Array, which: slice) -> Observed:
-    """What one run, or the part of its batch that has these biases (H,), shows of its memory."""
-    steps, batch, _ = flow.trace.x.shape
-    own = own_rows(flow.trace.mask, steps, batch)[:, which]
+def observe(flow: Flow, biases: Sequence[Array]) -> list[Observed]:
+    """What each of the networks that stand side by side in a run's batch shows of its memory, for their units' biases."""
+    trace = flow.trace
+    steps, together, _ = trace.x.shape
+    own = own_rows(trace.mask, steps, together)
     norms = {"dL/dh": flow.log10_norm}
     if flow.log10_norm_c is not None:
         norms = {"dL/dc": flow.log10_norm_c, **norms, "joint": flow.log10_norm_joint}
-    norms = {quantity: np.where(own, norm[:, which], np.nan) for quantity, norm in norms.items()}
-    logit = memory_logit(flow.trace)[:, which][own[:-1]]
-    counts, _ = np.histogram(np.clip(logit, LOGIT_EDGES[0], LOGIT_EDGES[-1]), LOGIT_EDGES)
-    return Observed(
-        norms,
-        {quantity: log10_factor(norm, own.sum(0) - 1) for quantity, norm in norms.items()},
-        pure_gate_law(biases, steps),
-        counts / logit.size,
-        entry(flow.trace, which, own[:-1]),
-    )
+    norms = {quantity: np.where(own, norm, np.nan) for quantity, norm in norms.items()}
+    factors = {quantity: log10_factor(norm, own.sum(0) - 1) for quantity, norm in norms.items()}
+    logit, own = memory_logit(trace), own[:-1]
+    means = entries(trace, logit, own, len(biases))
+    batch = together // len(biases)
+    observed = []
+    for k, unit_biases in enumerate(biases):
+        which = slice(k * batch, (k + 1) * batch)
+        seen = logit[:, which][own[:, which]]
+        counts, _ = np.histogram(np.clip(seen, LOGIT_EDGES[0], LOGIT_EDGES[-1]), LOGIT_EDGES)
+        observed.append(
+            Observed(
+                {quantity: norm[:, which] for quantity, norm in norms.items()},
+                {quantity: factor[which] for quantity, factor in factors.items()},
+                pure_gate_law(unit_biases, steps),
+                counts / seen.size,
+                means[k],
+            )
+        )
+    return observed
 
 
 def memory_logit(trace: Trace) -> Array:
@@ -229,23 +234,38 @@ def pure_gate_law(biases: Array, steps: int) -> Array:
     return 0.5 * log_mean_square / np.log(10.0)
 
 
-def entry(trace: Trace, which: slice, own: NDArray[np.bool_]) -> tuple[float, float, float, float]:
-    """(written, newest, size, passed) of some of the batch, as in Memory; own (T, B) are the steps that a sequence has.
+def entries(
+    trace: Trace, logit: Array, own: NDArray[np.bool_], networks: int
+) -> list[tuple[float, float, float, float]]:
+    """(written, newest, size, passed) of each of the networks, as in Memory; own (T, B) are the steps that a sequence has.
 
     Unrolled, memory_T = Σ_k weight_k ⊙ candidate_k with weight_k = written_k ⊙ Π_{j>k} kept_j: exact, whatever the gates do.
     """
     cell = trace.cell
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        kept, rest, _ = sigmoid_parts(memory_logit(trace)[:, which])
-        written = (trace.gates["i"][:, which] if cell.has_c else rest) * own[..., None]
+    with np.errstate(over="ignore", divide="ignore", under="ignore", invalid="ignore"):
+        kept, rest, _ = sigmoid_parts(logit)
+        written = (trace.gates["i"] if cell.has_c else rest) * own[..., None]
         weights = np.zeros_like(kept[0])
         for kept_t, written_t in zip(kept, written, strict=True):
-            weights = kept_t * weights + written_t
-        holds = weights > 0.0
-        newest = float(np.mean(written[-1][holds] / weights[holds])) if holds.any() else float("nan")
-        memory = (trace.h if trace.c is None else trace.c)[-1, which]
-        slope = np.ones(1) if trace.c is None else cell.phi.slope(memory, cell.phi.value(memory))
-    return float(written[own].mean()), newest, float(np.abs(memory).mean()), float(slope.mean())
+            weights *= kept_t
+            weights += written_t
+        newest = np.where(weights > 0.0, written[-1] / weights, np.nan)
+        memory = (trace.h if trace.c is None else trace.c)[-1]
+        slope = np.ones_like(memory) if trace.c is None else cell.phi.slope(memory, cell.phi.value(memory))
+    parts = (
+        np.split(array, networks, axis)
+        for array, axis in ((written, 1), (own, 1), (newest, 0), (memory, 0), (slope, 0))
+    )
+    return [
+        (float(w[o].mean()), mean_of_known(n), float(np.abs(m).mean()), float(s.mean()))
+        for w, o, n, m, s in zip(*parts, strict=True)
+    ]
+
+
+def mean_of_known(values: Array) -> float:
+    """The mean of what is not NaN; NaN where nothing is."""
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")
 
 
 def memories_frame(memories: Iterable[Memory]) -> "pd.DataFrame":

@@ -11,7 +11,7 @@ from gradflow.experiment import build
 from gradflow.memory import (
     LOGIT_EDGES,
     Memory,
-    entry,
+    entries,
     measure_memory,
     memories_frame,
     memory_biases,
@@ -87,7 +87,7 @@ def test_the_memory_is_the_weighted_sum_of_its_candidates(name):
         kept, written = (1 - z, z) if "write" in name else (z, 1 - z)
     weights = [written[k] * np.prod(kept[k + 1 :], axis=0) for k in range(12)]
     np.testing.assert_allclose(sum(w * g for w, g in zip(weights, candidate, strict=True)), memory, rtol=1e-12)
-    got = entry(trace, slice(None), np.ones((12, 2), bool))
+    got = entries(trace, memory_logit(trace), np.ones((12, 2), bool), 1)[0]
     slope = 1 - np.tanh(memory) ** 2 if CELLS[name]().has_c else np.ones(1)
     want = written.mean(), (weights[-1] / sum(weights)).mean(), np.abs(memory).mean(), slope.mean()
     np.testing.assert_allclose(got, want, rtol=1e-12)
@@ -99,7 +99,9 @@ def test_steps_that_a_sequence_does_not_have_do_not_count():
     masked = gf.forward("lstm", params, x, mask=mask)
     alone = gf.forward("lstm", params, x[4:])
     np.testing.assert_allclose(
-        entry(masked, slice(None), mask), entry(alone, slice(None), np.ones((5, 1), bool)), rtol=1e-13
+        entries(masked, memory_logit(masked), mask, 1),
+        entries(alone, memory_logit(alone), np.ones((5, 1), bool), 1),
+        rtol=1e-13,
     )
 
 

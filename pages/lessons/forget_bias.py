@@ -7,7 +7,7 @@ import streamlit as st
 
 from gradflow.experiment import Experiment, Knob
 from gradflow.figures import entry_against_bias, gate_values, kept_against_bias, memory_curves
-from gradflow.memory import Memory, entry, measure_memory, memories_frame, observe, pure_gate_law, sweep_memory
+from gradflow.memory import Memory, entries, measure_memory, memories_frame, observe, pure_gate_law, sweep_memory
 from gradflow.memory_findings import GATES, details, entry_title, gates_title, kept_title, memory_title, price, seen
 from gradflow.ui.cache import shared
 from gradflow.ui.chart import draw
@@ -109,4 +109,4 @@ share(
     python=python_code(exp, seeds, quantity),
     name="forget-gate-bias",
 )
-show_sources({"Pure-gate law": [pure_gate_law], "What gets in": [entry], "Measured": [measure_memory, observe]})
+show_sources({"Pure-gate law": [pure_gate_law], "What gets in": [entries], "Measured": [measure_memory, observe]})
