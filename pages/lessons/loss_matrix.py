@@ -30,13 +30,16 @@ LOSS_STEP = Knob(
 )
 
 
-def python_code(exp: Experiment, cells: tuple[str, ...]) -> str:
+def python_code(exp: Experiment, cells: tuple[str, ...], cell: str, types: list[str]) -> str:
     """A program that prints the page's numbers."""
     return (
         f"import gradflow as gf\nfrom dataclasses import replace\n\n{experiment_code(exp, 'cell')}"
         f"for cell in {cells!r}:\n"
         "    m = gf.loss_matrix(replace(exp, cell=cell))\n"
         "    print(cell, m.reach, m.longest, m.sum_error.max())\n\n"
+        f"for sequence_type in {types!r}:\n"
+        f"    m = gf.loss_matrix(replace(exp, cell={cell!r}, sequence_type=sequence_type))\n"
+        "    print(sequence_type, m.reach, m.longest, m.sum_error.max())\n\n"
         "# m.log10_norm[k, t]: loss k at state t; m.lag_band: the curves by lag, log10 at lags 0 … T\n"
     )
 
@@ -81,7 +84,7 @@ def data() -> bytes:
 
 share(
     csv=data,
-    python=python_code(exp, cells),
+    python=python_code(exp, cells, cell, types),
     name="which-loss-reaches-which-step",
 )
 show_sources({"One loss to a column": [each_alone], "The matrix": [loss_matrix]})

@@ -53,7 +53,7 @@ def main():
                     tab.open(address(server, lesson.url, query)).settled()
                     shown = tab.page.locator("[data-testid=stException], [data-testid=stAlert]").all_inner_texts()
                     problems = [*tab.problems, *shown, *tab.sideways()]
-                except Exception as problem:
+                except Exception as problem:  # whatever goes wrong is what this looks for; the next link still counts
                     problems = [str(problem)]
                 if problems:
                     wrong += 1

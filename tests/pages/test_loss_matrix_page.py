@@ -212,11 +212,13 @@ def test_overflow_is_said_in_words(monkeypatch):
 def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, settings):
     page.set(**settings)
     lines = page.printed(tmp_path)
-    assert {line[0] for line in lines} == {page.settings["matrix_cell"], *page.settings["cells"]}
-    for cell, reach, longest, error in lines:
-        m = matrix_of(replace(experiment(page), cell=cell))
-        assert (int(reach), int(longest), float(error)) == (m.reach, m.longest, m.sum_error.max())
-        assert reach == longest or reach in page.heading
+    mine = page.settings["matrix_cell"]
+    assert {line[0] for line in lines} == {mine, *page.settings["cells"], *SEQUENCE_TYPES}
+    for name, reach, longest, error in lines:
+        of = {"cell": mine, "sequence_type": name} if name in SEQUENCE_TYPES else {"cell": name}
+        m = matrix_of(replace(experiment(page), **of))
+        assert (reach, int(longest), float(error)) == (str(m.reach), m.longest, m.sum_error.max())
+        assert "sequence_type" in of or reach == longest or reach in page.heading
 
 
 @pytest.mark.parametrize("settings", [{}, {"text": '=1+1 "commas", and é', "matrix_cell": "gru"}])
