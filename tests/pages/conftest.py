@@ -3,6 +3,8 @@
 import pytest
 from visit import Visit
 
+from gradflow.experiment import KNOBS
+
 
 @pytest.fixture(autouse=True)
 def nothing_leaks():
@@ -13,3 +15,13 @@ def nothing_leaks():
 def page():
     """A fresh session on the first page with its defaults."""
     return Visit()
+
+
+@pytest.fixture
+def wide_range():
+    """The page's own bounds keep every state inside float64; with a spectral radius of 100 ReLU leaves it."""
+    knob = KNOBS["spectral_radius"]
+    before = knob.high
+    object.__setattr__(knob, "high", 100.0)
+    yield
+    object.__setattr__(knob, "high", before)

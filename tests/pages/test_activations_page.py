@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from charts import bands, curves, decoded
-from visit import Visit
+from visit import Visit, extremes
 
 import gradflow as gf
 
@@ -119,12 +119,6 @@ def test_a_control_changes_what_it_should_and_only_that(page, key, value, change
     assert all(values[other] == there for other, there in after.items())
     assert {k for k, figure in enumerate(page.figures) if figure != figures[k]} == changes
     assert_the_library_s(page)
-
-
-def extremes(control):
-    if control.type == "slider":
-        return [type(control.value)(control.min), type(control.value)(control.max)]
-    return {"toggle": [True, False], "text_input": ["x", "y" * 5000]}.get(control.type) or list(control.options)
 
 
 OWN = {"spectral_radius", "input_scale", "length", "hidden", "seed", "text", "unit_weight", "unit_bias", "unit_start"}

@@ -188,16 +188,6 @@ def test_corners_where_several_controls_are_extreme(page, corner):
     assert_the_library_s(page)
 
 
-@pytest.fixture
-def wide_range():
-    """The page's own bounds keep every state inside float64; with a spectral radius of 100 ReLU leaves it."""
-    knob = KNOBS["spectral_radius"]
-    before = knob.high
-    object.__setattr__(knob, "high", 100.0)
-    yield
-    object.__setattr__(knob, "high", before)
-
-
 @pytest.mark.usefixtures("wide_range")
 def test_overflow_is_said_in_words():
     page = Visit("derivation").set(

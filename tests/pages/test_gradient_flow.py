@@ -8,10 +8,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from charts import SHOWN, assert_shows, decoded, read_number
-from visit import Visit
+from visit import Visit, extremes
 
 import gradflow as gf
-from gradflow.experiment import KNOBS
 from gradflow.findings import NAMES
 from gradflow.presets import PRESETS
 from gradflow.sequences import characters
@@ -130,27 +129,18 @@ def test_a_control_changes_what_it_should_and_only_that(page, key, value, change
     assert_the_library_s(page)
 
 
-def extremes(control):
-    """The least and the greatest value of a control, or all its choices."""
-    if control.type in ("slider", "number_input"):
-        return [type(control.value)(control.min), type(control.value)(control.max)]
-    return {"toggle": [True, False], "text_input": ["x", "y" * 5000]}.get(control.type) or choices(control)
-
-
-def choices(control):
-    own = {
-        "cells": [[], ["rnn"], ["gru", "lstm"], ["rnn", "lstm", "gru", "peephole"]],
-        "quantity": list(QUANTITIES),
-        "derivative": ["total", "direct"],
-    }
-    return own.get(control.key) or list(KNOBS[control.key].choices)
+OWN = {
+    "cells": [[], ["rnn"], ["gru", "lstm"], ["rnn", "lstm", "gru", "peephole"]],
+    "quantity": list(QUANTITIES),
+    "derivative": ["total", "direct"],
+}
 
 
 @pytest.mark.parametrize("key", sorted({key for key, *_ in EFFECTS}))
 def test_the_extremes_of_a_control(page, key):
     if key == "hidden":  # many units take their time in every cell
         page.set(cells=["gru"])
-    for value in extremes(page.controls[key]):
+    for value in extremes(page.controls[key], **OWN):
         page.set(**{key: value})
         if value == []:
             assert not page.figures
@@ -256,16 +246,6 @@ def test_one_character_cannot_be_split_into_input_and_output(page):
     page.set(text="xy")
     assert page.warning is None
     assert_the_library_s(page)
-
-
-@pytest.fixture
-def wide_range():
-    """The page's own bounds keep every state inside float64; with a spectral radius of 100 ReLU leaves it."""
-    knob = KNOBS["spectral_radius"]
-    before = knob.high
-    object.__setattr__(knob, "high", 100.0)
-    yield
-    object.__setattr__(knob, "high", before)
 
 
 @pytest.mark.usefixtures("wide_range")

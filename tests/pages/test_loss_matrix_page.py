@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from charts import decoded
-from visit import Visit
+from visit import Visit, extremes
 
 import gradflow as gf
 from gradflow.experiment import KNOBS
@@ -131,19 +131,12 @@ def test_what_other_pages_choose_has_no_effect(page, key):
     assert opened(**{key: KNOBS[key].choices[-1]}).figures == before
 
 
-def extremes(control):
-    """The least and the greatest value of a control, or all its choices."""
-    if control.type == "slider":
-        return [type(control.value)(control.min), type(control.value)(control.max)]
-    if control.key == "cells":
-        return [[], ["rnn"], list(gf.CELLS)]
-    given = {"toggle": [True, False], "text_input": ["x", "y" * 5000]}
-    return given.get(control.type) or (KNOBS[control.key].choices if control.key in KNOBS else tuple(gf.CELLS))
+OWN = {"cells": [[], ["rnn"], list(gf.CELLS)], "matrix_cell": list(gf.CELLS)}
 
 
 @pytest.mark.parametrize("key", sorted({key for key, *_ in EFFECTS}))
 def test_the_extremes_of_a_control(page, key):
-    for value in extremes(page.controls[key]):
+    for value in extremes(page.controls[key], **OWN):
         page.set(**{key: value})
         assert page.warning is None
         assert_the_library_s(page)

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from charts import SHOWN, assert_shows, decoded
-from visit import Visit
+from visit import Visit, extremes
 
 import gradflow as gf
 from gradflow.experiment import KNOBS
@@ -154,20 +154,10 @@ def test_a_control_changes_what_it_should_and_only_that(key, value, cell, change
     assert_the_library_s(page)
 
 
-def extremes(page, key):
-    control = page.controls[key]
-    if control.type == "slider":
-        return [type(control.value)(control.min), type(control.value)(control.max)]
-    if control.type == "toggle":
-        return [True, False]
-    choices = {"path_cell": ["lstm", "gru"], "path_weights": ["random", "trained"], "text": ["x", "y" * 5000]}
-    return choices.get(key) or KNOBS[key].choices
-
-
 @pytest.mark.parametrize("key", sorted({*OWN, *LESSON.controls, *LESSON.more}))
 def test_the_extremes_of_a_control(key):
     page = Visit("paths", path_cell="GRU" if key.startswith(("gru", "update", "path")) else "LSTM")
-    for value in extremes(page, key):
+    for value in extremes(page.controls[key], path_cell=["lstm", "gru"], path_weights=["random", "trained"]):
         page.set(**{key: value})
         assert page.warning is None
         assert_the_library_s(page)

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from charts import decoded
-from visit import Visit
+from visit import Visit, extremes
 
 import gradflow as gf
 from gradflow.experiment import KNOBS
@@ -178,19 +178,9 @@ def test_what_other_pages_choose_has_no_effect(page, key):
     assert opened(**{key: KNOBS[key].choices[-1]}).figures == before
 
 
-def extremes(control):
-    """The least and the greatest value of a control, or all its choices."""
-    if control.type == "slider":
-        return [type(control.value)(control.min), type(control.value)(control.max)]
-    given = {"toggle": [True, False], "text_input": ["x", "y" * 5000]}
-    return (
-        [["rnn"], list(gf.CELLS)] if control.key == "cells" else given.get(control.type) or KNOBS[control.key].choices
-    )
-
-
 @pytest.mark.parametrize("key", sorted({key for key, *_ in EFFECTS}))
 def test_the_extremes_of_a_control(page, key):
-    for value in extremes(page.controls[key]):
+    for value in extremes(page.controls[key], cells=[["rnn"], list(gf.CELLS)]):
         page.set(**{key: value})
         assert page.warning is None
         assert_the_library_s(page)

@@ -28,6 +28,15 @@ SEEDS = 20
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 
 
+def extremes(control, **own):
+    """The least and the greatest value of a control, or all its choices; `own` holds those of controls that are no knob."""
+    if control.key in own:
+        return own[control.key]
+    if control.type in ("slider", "number_input"):
+        return [type(control.value)(control.min), type(control.value)(control.max)]
+    return {"toggle": [True, False], "text_input": ["x", "y" * 5000]}.get(control.type) or KNOBS[control.key].choices
+
+
 class Visit:
     """A session on a page of pages/lessons; `set` changes controls and reruns it, failing on any exception."""
 
