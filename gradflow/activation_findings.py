@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from gradflow.activations import ACTIVATIONS
 from gradflow.experiment import Experiment
-from gradflow.findings import arrival, note, number, power_of_ten
+from gradflow.findings import arrival, many_losses, note, number, power_of_ten
 from gradflow.measures import RULE
 from gradflow.one_unit import Cycle, OneUnit
 from gradflow.operating_points import VISIBLE, OperatingPoint
@@ -51,7 +51,7 @@ def curves_title(points: Mapping[str, OperatingPoint]) -> str:
     order = sorted(curves.items(), key=lambda named: -named[1].log10_factor)
     if not order:
         return "The last state has no gradient to carry"
-    if order[0][1].sequence_type != "many-to-one":
+    if many_losses(order[0][1]):
         shares = ", ".join(f"{arrival(s)} with {name}" for name, s in order)
         return f"Losses at many steps: ‖∂L/∂h₀‖ / ‖∂L/∂h_T‖ is {shares}"
     factors = ", ".join(f"{power_of_ten(s.log10_factor)} with {name}" for name, s in order)
@@ -80,8 +80,9 @@ def unit_title(unit: OneUnit) -> str:
         return f"{name} grows for ever: it adds {signed(unit.b)} at every step"
     if goal is None:
         return f"{name} blows up: × {signed(unit.w)} per step, out of float64's range at step {unit.leaves:,}"
+    own_cycle = f"h₀ from 0 to {signed(unit.b)} has a cycle of its own"  # of a ReLU unit with w = −1
     if isinstance(goal, Cycle) and goal.multiplier == 1.0:
-        return f"{name} swaps {signed(goal.low)} and {signed(goal.high)} for ever: every h₀ has a cycle of its own"
+        return f"{name} swaps {signed(goal.low)} and {signed(goal.high)} for ever: every {own_cycle}"
     if isinstance(goal, Cycle):
         kept = gradient_kept(math.sqrt(goal.multiplier))
         return f"{name} oscillates between {signed(goal.low)} and {signed(goal.high)}, and {kept}"
@@ -89,7 +90,7 @@ def unit_title(unit: OneUnit) -> str:
     if goal.kind == "unstable":
         return f"{name} balances on {end}: the least disturbance grows × {signed(goal.multiplier)} per step"
     if goal.kind == "marginal" and unit.activation == "relu":
-        others = "every h ≥ 0 is a fixed point" if unit.w == 1.0 else "every other h₀ has a cycle of its own"
+        others = "every h ≥ 0 is a fixed point" if unit.w == 1.0 else f"every other {own_cycle}"
         return f"{name} keeps {end} for ever, and its gradient whole: {others}"
     if goal.kind == "marginal":
         return f"{name} on the edge: multiplier {signed(goal.multiplier)} at {end}, so it forgets more and more slowly"
@@ -131,5 +132,5 @@ def unit_words(unit: OneUnit) -> str:
 TRY = {
     "tanh": "Try w from 0.9 to 1.5: at 1 the one fixed point splits in three, and the unit can keep a sign, but no gradient.",
     "sigmoid": "Try w = 6 and b = −3: above w = 4 a sigmoid unit can latch too.",
-    "relu": "Try w just below, at and above 1: only exactly 1 keeps h₀.",
+    "relu": "Try w just below, at and above 1: at exactly 1 every h₀ ≥ 0 stays.",
 }

@@ -31,10 +31,14 @@ class TrainedNetwork:
     error: float
 
 
-@cache
 def trained_network(cell: str) -> TrainedNetwork:
     """The weights that `tests/record_adding.py` has trained on the adding problem, by the cell's name; read-only."""
     check_choice("cell", cell, TRAINED)
+    return stored_network(cell)
+
+
+@cache
+def stored_network(cell: str) -> TrainedNetwork:
     with (
         resources.files("gradflow").joinpath("data/adding.npz").open("rb") as file,
         np.load(file, allow_pickle=False) as stored,

@@ -1,6 +1,8 @@
 """One sentence for every kind of bad input: the field, what is allowed, the value that came."""
 
 from collections.abc import Collection
+from contextlib import suppress
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,7 +10,10 @@ from numpy.typing import ArrayLike, NDArray
 
 def shown(value: object) -> str:
     """The value as a message shows it: its repr, cut to a readable length."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python does not write out an integer of more than 4300 digits
+        text = f"a value of type {type(value).__name__} that is too long to show"
     return text if len(text) <= 60 else f"{text[:57]}…"
 
 
@@ -18,13 +23,20 @@ def check_choice(field: str, value: object, allowed: Collection[str]) -> None:
         raise ValueError(f"{field} must be one of {', '.join(allowed)}, got {shown(value)}")
 
 
-def check_number(field: str, value: object, low: float, high: float, integer: bool = False, unit: str = "") -> None:
-    """ValueError unless `value` is a finite number (a whole one if `integer`) in [low, high]."""
+def check_number(field: str, value: object, low: float, high: float, integer: bool = False, unit: str = "") -> Any:
+    """`value` as a float (an int if `integer`), since a small NumPy number would overflow or lose digits later on.
+
+    ValueError unless it is a number, a whole one if `integer`, in [low, high].
+    """
     kind = (int, np.integer) if integer else (int, float, np.integer, np.floating)
-    is_number = isinstance(value, kind) and not isinstance(value, (bool, np.bool_, np.timedelta64))
-    if not is_number or not low <= value <= high:  # type: ignore[operator]
+    number: float = np.nan
+    if isinstance(value, kind) and not isinstance(value, (bool, np.timedelta64)):
+        with suppress(OverflowError):  # a whole number beyond float64's range
+            number = int(value) if integer else float(value)
+    if not low <= number <= high:
         what = "a whole number in" if integer else "in"
         raise ValueError(f"{field} must be {what} [{low:g}, {high:g}]{unit and ' ' + unit}, got {shown(value)}")
+    return number
 
 
 def as_numbers(field: str, value: object, kinds: str = "biuf") -> NDArray:

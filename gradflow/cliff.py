@@ -3,6 +3,7 @@
 x_t = w σ(x_{t−1}) + b from x_0 = 0.5, read after 50 steps: E = (σ(x_50) − 0.7)².
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from math import acos, degrees
@@ -12,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gradflow.activations import Array, sigmoid_parts
-from gradflow.checks import check_number
+from gradflow.checks import check_number, finite_array, shown
 from gradflow.clipping import CLIPPERS
 from gradflow.experiment import Knob
 
@@ -78,9 +79,13 @@ class Surface:
     log10_error: Array
 
 
-def surface(view: dict[str, tuple[float, float]], points: int = 121) -> Surface:
-    """The error surface in a view, such as WINDOW."""
-    w, b = (np.linspace(*view[axis], points) for axis in "wb")
+def surface(view: Mapping[str, tuple[float, float]], points: int = 121) -> Surface:
+    """The error surface in a view, such as WINDOW. Raises ValueError on another view and on too many points."""
+    if not isinstance(view, Mapping) or not {"w", "b"} <= view.keys():
+        raise ValueError(f"view must map w and b to their lowest and highest value, got {shown(view)}")
+    points = check_number("points", points, 1, 1000, integer=True)
+    edges = [finite_array(f"view[{axis!r}]", view[axis], (2,)) for axis in "wb"]
+    w, b = (np.linspace(low, high, points) for low, high in edges)
     error, _, _ = cliff(w, b[:, None])
     return Surface(w, b, np.log10(error))
 
@@ -144,9 +149,9 @@ def descents(start_w: float, start_b: float, rate: float, threshold: float, step
 
     θ ← θ − rate · clip(∇E(θ)), `steps` times. Raises ValueError on a value outside its range in KNOBS.
     """
-    for name, value in (("threshold", threshold), ("rate", rate), ("start_w", start_w), ("start_b", start_b)):
-        check_number(name, value, KNOBS[name].low, KNOBS[name].high)
-    check_number("steps", steps, 1, 10_000, integer=True)
+    values = {"threshold": threshold, "rate": rate, "start_w": start_w, "start_b": start_b}
+    threshold, rate, start_w, start_b = (check_number(n, v, KNOBS[n].low, KNOBS[n].high) for n, v in values.items())
+    steps = check_number("steps", steps, 1, 10_000, integer=True)
     at = np.tile([start_w, start_b], (len(CLIPPERS), 1))
     seen = []
     for _ in range(steps + 1):

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gradflow.activations import Array
-from gradflow.checks import as_numbers, check_number
+from gradflow.checks import as_numbers, check_number, shown
 
 Gradients = dict[str, Array]
 
@@ -37,8 +37,8 @@ def clip_by_norm(
     `error_if_nonfinite` is False: then the result is PyTorch's silent one: an infinite norm turns finite entries into 0
     and infinite ones into NaN, a NaN norm turns all entries into NaN.
     """
-    check_number("max_norm", max_norm, 0.0, np.inf)
-    check_number("eps", eps, 0.0, np.finfo(float).max)
+    max_norm = check_number("max_norm", max_norm, 0.0, np.inf)
+    eps = check_number("eps", eps, 0.0, np.finfo(float).max)
     before = as_gradients(grads)
     norm = global_norm(before)
     if error_if_nonfinite and not np.isfinite(norm):
@@ -54,13 +54,15 @@ def clip_by_norm(
 
 def clip_by_value(grads: Mapping[str, ArrayLike], limit: float) -> Clipped:
     """Limits every entry to [−limit, limit], as `torch.nn.utils.clip_grad_value_`; this turns the direction."""
-    check_number("limit", limit, 0.0, np.finfo(float).max)
+    limit = check_number("limit", limit, 0.0, np.finfo(float).max)
     before = as_gradients(grads)
     return compared(before, {name: np.clip(grad, -limit, limit) for name, grad in before.items()})
 
 
 def as_gradients(grads: Mapping[str, ArrayLike]) -> Gradients:
     """The gradients as float64 arrays; ValueError where there are none."""
+    if not isinstance(grads, Mapping):
+        raise ValueError(f"grads must map names to arrays, got {shown(grads)}")
     if not grads:
         raise ValueError("grads must hold at least one gradient, got none")
     return {name: as_numbers(f"grads[{name!r}]", grad) for name, grad in grads.items()}

@@ -85,6 +85,15 @@ def race_title(runs: Mapping[str, Learning]) -> str:
     return f"Clipping lets it learn: the loss ends at {ends}{against}"
 
 
+def stopped_title(runs: Mapping[str, Learning], step: int) -> str:
+    """Where the two losses stand when somebody stops the training."""
+    none, norm = runs["none"], runs["norm"]
+    if none.ended or norm.ended:
+        return f"Stopped at step {step}. {race_title(runs)}"
+    stand = f"{number(none.final_loss)} without clipping, {number(norm.final_loss)} with it"
+    return f"Stopped at step {step}: the loss stands at {stand}"
+
+
 def learns(run: Learning) -> bool:
     """Whether a run ends clearly below what always answering 1 gives."""
     return run.final_loss < LEARNT * BASELINE

@@ -49,6 +49,15 @@ def knob(default: Any, label: str, help: str, **more: Any) -> Any:
     return field(default=default, metadata={"knob": Knob(label, help, **more)})
 
 
+def check_knobs(knobs: Any) -> None:
+    """ValueError unless every field allows its value; NumPy's numbers become Python's, as a small one would overflow."""
+    for f in fields(knobs):
+        value = getattr(knobs, f.name)
+        check_knob(f, value)
+        if isinstance(value, (np.integer, np.floating)):
+            object.__setattr__(knobs, f.name, value.item())
+
+
 def check_knob(f: Field, value: object) -> None:
     """ValueError unless the field allows the value."""
     k: Knob = f.metadata["knob"]
@@ -185,15 +194,18 @@ class Experiment:
     )
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            if isinstance(getattr(self, f.name), (np.integer, np.floating)):
-                object.__setattr__(self, f.name, getattr(self, f.name).item())  # a small NumPy integer would overflow
-            check_knob(f, getattr(self, f.name))
+        check_knobs(self)
         check_text(self.text)
 
 
 KNOBS: dict[str, Knob] = {f.name: f.metadata["knob"] for f in fields(Experiment)}
 NUMERIC = tuple(name for name, k in KNOBS.items() if k.step)
+
+
+def check_experiment(exp: object) -> None:
+    """ValueError unless `exp` is an Experiment."""
+    if not isinstance(exp, Experiment):
+        raise ValueError(f"exp must be an Experiment, got {shown(exp)}")
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -220,6 +232,7 @@ def build_cell(exp: Experiment, cell: str | None = None) -> Cell:
 
 def build(exp: Experiment) -> Network:
     """Draws the experiment's network, reads its input and places its loss."""
+    check_experiment(exp)
     cell = build_cell(exp)
     sequences = read_sequences(exp)
     has_input, has_loss = steps_read(exp.sequence_type, sequences.present())

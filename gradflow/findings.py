@@ -20,9 +20,11 @@ def number(value: float) -> str:
         raise ValueError("value must be a number, got nan")
     if value == 0.0:
         return "0"
+    if value < 0.0:
+        return f"−{number(-value)}"
     if math.isinf(value):
         return "∞"
-    return significant(value) if 0.01 <= abs(value) < 1e4 else power_of_ten(math.log10(value))
+    return significant(value) if 0.01 <= value < 1e4 else power_of_ten(math.log10(value))
 
 
 def significant(value: float) -> str:
@@ -101,7 +103,7 @@ def title(summaries: Mapping[str, Summary]) -> str:
     if worst.sequence_type == "encoder-decoder":
         shares = ", ".join(f"{crossing(s)} in the {NAMES[s.cell]}" for s in summaries.values())
         return f"Of the gradient at the middle, step 0 gets {shares}"
-    if worst.sequence_type != "many-to-one":
+    if many_losses(worst):
         shares = ", ".join(f"{arrival(s)} in the {NAMES[s.cell]}" for s in summaries.values())
         return f"Losses at many steps: ‖∂L/∂h₀‖ / ‖∂L/∂h_T‖ is {shares}"
     if len(order) == 1 or best.verdict == "exploding":
@@ -117,6 +119,11 @@ def title(summaries: Mapping[str, Summary]) -> str:
             f"half is gone every {number(best.half_life)} and {steps(worst.half_life)}"
         )
     return f"{NAMES[best.cell]} {verdict_sentence(best)}; {NAMES[worst.cell]} {verdict_sentence(worst)}"
+
+
+def many_losses(s: Summary) -> bool:
+    """Whether losses at several steps feed the gradient, so that what is left of it says nothing about how far it came."""
+    return s.sequence_type != "many-to-one" and s.direct_sizes.size != 1
 
 
 def direct_title(summaries: Mapping[str, Summary]) -> str:
@@ -150,7 +157,10 @@ def words(exp: Experiment, summaries: Mapping[str, Summary], seeds: int, direct:
     text += [note(s) for s in summaries.values() if note(s)]
     length, typed = max((s.length for s in summaries.values()), default=0), len(characters(exp.text))
     if exp.input == "text" and length < typed - (exp.loss == "prediction"):  # the last one is then predicted, not read
-        text.append(f"Only the last {length} of {typed} characters are read: raise the sequence length.")
+        read = "is" if length == 1 else f"{length} are"
+        text.append(f"Of {typed} characters only the last {read} read: raise the sequence length.")
+    elif exp.input == "text" and length < exp.length:
+        text.append(f"The sentence is {steps(length)} long, so T is {length}.")
     details = (
         f"Line: median over {seeds} seeds; band: 10–90 %. "
         f"Loss: {LOSSES[exp.loss]}; {SEQUENCE_TYPES[exp.sequence_type]}. {RULE}"

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from gradflow.activations import Array
+from gradflow.checks import as_numbers, check_number, shown
 
 FAR = 2.0  # decades: the gradient at the first step against the one at the last
 RULE = (
@@ -18,11 +19,15 @@ def log10_factor(log10_norm: ArrayLike, steps: ArrayLike | None = None) -> Array
     log10_norm: (..., T + 1, B); steps: how many steps each sequence has, (B,), T unless given; all end in the last row.
     −inf says that nothing reaches the first step, NaN that there is no gradient at the last one, or no such run.
     """
-    norm = np.asarray(log10_norm, float)
+    norm = as_numbers("log10_norm", log10_norm)
     if norm.ndim < 2 or norm.shape[-2] < 2:
         raise ValueError(f"log10_norm must have shape (…, T + 1, B) with T ≥ 1, got {norm.shape}")
     rows, batch = norm.shape[-2:]
-    count = np.full(batch, rows - 1) if steps is None else np.asarray(steps)
+    count = as_numbers("steps", rows - 1 if steps is None else steps, kinds="iuf")
+    if count.ndim > 1 or count.size not in (1, batch) or not np.isin(count, np.arange(1, rows)).all():
+        allowed = f"whole numbers in [1, {rows - 1}], one for each of {batch} sequences"
+        raise ValueError(f"steps must be {allowed}, got {shown(steps)}")
+    count = count.astype(int)
     first, last = norm[..., rows - 1 - count, np.arange(batch)], norm[..., -1, :]
     with np.errstate(invalid="ignore", under="ignore"):  # −inf − (−inf), where there is no gradient at all
         rate = (first - last) / count
@@ -31,23 +36,24 @@ def log10_factor(log10_norm: ArrayLike, steps: ArrayLike | None = None) -> Array
 
 def half_life(log10_factor: ArrayLike) -> Array:
     """Steps after which half of the gradient is gone, ln 2 / −ln(factor); inf where the factor is 1 or more."""
-    rate = np.asarray(log10_factor, float)
+    rate = as_numbers("log10_factor", log10_factor)
     with np.errstate(divide="ignore", over="ignore"):
         return np.where(rate >= 0.0, np.inf, np.log10(2.0) / -rate)
 
 
 def median_factor(log10_factors: ArrayLike) -> float:
     """The median of the factors there are; NaN if there is none. An order statistic, so that −inf takes part."""
-    known = np.asarray(log10_factors, float)
+    known = as_numbers("log10_factors", log10_factors)
     known = known[~np.isnan(known)]
     return float(np.quantile(known, 0.5, method="inverted_cdf")) if known.size else float("nan")
 
 
 def verdict(log10_factor: float, steps: int) -> str:
     """ "vanishing", "stable" or "exploding", by RULE."""
-    if np.isnan(log10_factor):
+    if isinstance(log10_factor, (float, np.floating)) and np.isnan(log10_factor):
         raise ValueError("log10_factor must be a number, got nan: a run that overflowed has no verdict")
-    total = log10_factor * steps
+    rate = check_number("log10_factor", log10_factor, -np.inf, np.inf)
+    total = rate * check_number("steps", steps, 1, 2**63, integer=True)
     return "vanishing" if total < -FAR else "exploding" if total > FAR else "stable"
 
 

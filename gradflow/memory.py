@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from gradflow.activations import Array, sigmoid_parts
 from gradflow.checks import check_choice, check_number
-from gradflow.experiment import KNOBS, Experiment, Network, build, build_cell, run
+from gradflow.experiment import KNOBS, Experiment, Network, build, build_cell, check_experiment, run
 from gradflow.flow import Flow, Trace, own_rows
 from gradflow.measures import band, log10_factor, median_factor
+from gradflow.summary import QUANTITIES
 from gradflow.sweeps import listed
 from gradflow.unroll import backward, forward
 
@@ -66,6 +67,7 @@ class Memory:
 
     def own(self, quantity: str) -> str:
         """The quantity itself, or dL/dh in a cell that has nothing else."""
+        check_choice("quantity", quantity, QUANTITIES)
         return quantity if quantity in self.curves else "dL/dh"
 
     def factor(self, quantity: str = "dL/dc") -> float:
@@ -84,6 +86,7 @@ class Memory:
 
     def gate_horizon(self, share: float) -> float:
         """The horizon 1 / (1 − kept) in steps that this share of the memory gate's values stays below, to a bin's width."""
+        check_number("share", share, 0.0, 1.0)
         logit = np.interp(share, np.concatenate([[0.0], np.cumsum(self.density)]), LOGIT_EDGES)
         return float(1.0 + np.exp(logit))
 
@@ -94,12 +97,13 @@ def measure_memory(exp: Experiment, cell: str, seeds: Iterable[int]) -> Memory:
     Raises ValueError for another cell or no seed, ForwardOverflow where a state leaves float64's range.
     """
     check_choice("cell", cell, BIAS_FIELDS)
+    check_experiment(exp)
     exp = replace(exp, cell=cell)
     observed = []
     for seed in at_least_one("seeds", seeds):
         flow = run(replace(exp, seed=seed))
         observed.extend(observe(flow, [memory_biases(flow.trace)]))
-    bias = None if exp.chrono else build_cell(exp).memory_sign * getattr(exp, BIAS_FIELDS[cell])
+    bias = None if exp.chrono else build_cell(exp).memory_sign * getattr(exp, BIAS_FIELDS[cell]) + 0.0  # never −0
     return summarised(cell, bias, observed)
 
 
@@ -109,6 +113,7 @@ def sweep_memory(exp: Experiment, cell: str, biases: Iterable[float], seeds: Ite
     In the GRU's convention in which a high z overwrites, the bias has the opposite sign, so that the same b keeps the same share.
     """
     check_choice("cell", cell, BIAS_FIELDS)
+    check_experiment(exp)
     knob, biases = KNOBS[BIAS_FIELDS[cell]], at_least_one("biases", biases)
     for bias in biases:
         check_number("biases", bias, knob.low, knob.high)

@@ -102,9 +102,9 @@ def one_unit(activation: str, w: float, b: float, h0: float = 0.9, steps: int = 
     activation: "tanh", "sigmoid" or "relu". Raises ValueError on an unknown activation and on a number out of range.
     """
     w, b = checked(activation, w, b)
-    check_number("h0", h0, -LARGEST, LARGEST)
-    check_number("steps", steps, 1, MAX_STEPS, integer=True, unit="steps")
-    h0, phi = float(h0), ACTIVATIONS[activation]
+    h0 = check_number("h0", h0, -LARGEST, LARGEST)
+    steps = check_number("steps", steps, 1, MAX_STEPS, integer=True, unit="steps")
+    phi = ACTIVATIONS[activation]
     starts = [h0, *np.linspace(*RANGES[activation], OTHERS)]
     a, h = np.empty((steps, len(starts))), np.empty((steps + 1, len(starts)))
     h[0] = starts
@@ -269,6 +269,4 @@ def overflow_step(w: float, b: float, h0: float) -> int | None:
 def checked(activation: str, w: float, b: float) -> tuple[float, float]:
     """(w, b) as plain numbers; ValueError unless this is a unit."""
     check_choice("activation", activation, ACTIVATIONS)
-    check_number("w", w, -LARGEST, LARGEST)
-    check_number("b", b, -LARGEST, LARGEST)
-    return float(w), float(b)
+    return check_number("w", w, -LARGEST, LARGEST), check_number("b", b, -LARGEST, LARGEST)

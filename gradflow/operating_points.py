@@ -11,7 +11,7 @@ import numpy as np
 
 from gradflow.activations import ACTIVATIONS, Array
 from gradflow.checks import check_choice
-from gradflow.experiment import Experiment, build
+from gradflow.experiment import Experiment, build, check_experiment
 from gradflow.summary import Summary, summarise
 from gradflow.sweeps import listed
 from gradflow.unroll import ForwardOverflow, forward
@@ -70,6 +70,7 @@ def operating_points(
 
     Raises ValueError on another cell, whose gates have slopes of their own, and on an unknown activation.
     """
+    check_experiment(exp)
     check_choice("cell", exp.cell, ("rnn",))
     seeds = listed("seeds", seeds)
     names = listed("activations", activations)

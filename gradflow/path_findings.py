@@ -12,6 +12,7 @@ from gradflow.findings import NAMES, number, power_of_ten, steps
 from gradflow.path_summary import OPEN, PathSummary
 from gradflow.paths import DIRECT
 
+CHAOTIC = 1e-6  # two ways to compute the same differ by more only where rounding has grown step by step
 INNER = {"i": "input gate i", "f": "forget gate f itself", "g": "candidate g", "o": "output gate o"}
 INNER |= {"r": "reset gate r", "z": "update gate z itself", "n": "candidate n", "h": "W_hh"}
 
@@ -62,7 +63,8 @@ def checks(s: PathSummary) -> str:
     if s.twin is not None:
         text += (
             "Circles: the GRU in its other update convention, with z's weights and biases negated; it is the same network, "
-            f"and the two gradients differ by {power_of_ten(log10(s.twin_error))} at most. "
+            f"and the two gradients differ by {power_of_ten(log10(s.twin_error))} at most"
+            f"{', rounding that a chaotic network has amplified' * (s.twin_error > CHAOTIC)}. "
         )
     if s.weights == "trained":
         text += (
@@ -115,9 +117,9 @@ def gates_heading(s: PathSummary) -> str:
 def gates_words(s: PathSummary) -> str:
     """How open the memory gate is, here and with the other weights."""
     assert s.kept is not None
-    here = f"{'Trained' if s.weights == 'trained' else 'Random'} weights: {how_open(s, s.kept)}. "
+    here = f"{'Trained' if s.weights == 'trained' else 'Random'} weights: {how_open(s.gate, s.kept)}. "
     other = "Random" if s.weights == "trained" else "Trained"
-    there = "" if s.kept_other is None else f"{other} weights: {how_open(s, s.kept_other)}. "
+    there = "" if s.kept_other is None else f"{other} weights: {how_open(s.gate_other, s.kept_other)}. "
     return f"{here}{there}{lesson(s.kept if s.weights == 'trained' else s.kept_other)}"
 
 
@@ -131,11 +133,11 @@ def lesson(trained: Array | None) -> str:
     return "Training has opened it, but not for good: it closes where something new comes in." if units else ""
 
 
-def how_open(s: PathSummary, kept: Array) -> str:
+def how_open(gate: str, kept: Array) -> str:
     """The median, the share of open values, and the units that are open most of the time."""
     return (
-        f"{s.gate} is {number(float(np.median(kept)))} in the median and above {OPEN:g} in {(kept > OPEN).mean():.0%} of all "
-        f"values; {open_units(kept)} of {kept.shape[1]} units are above it most of the time"
+        f"{gate} is {number(float(np.median(kept)))} in the median and above {OPEN:g} in {100.0 * (kept > OPEN).mean():.0f} % of "
+        f"all values, and most of the time in {open_units(kept)} of {kept.shape[1]} units"
     )
 
 

@@ -9,11 +9,11 @@ from numpy.typing import NDArray
 
 from gradflow.activations import Array
 from gradflow.adding import MARKED, TRAINED, run_trained
-from gradflow.cells import Cell
+from gradflow.cells import CELLS, Cell
 from gradflow.cells.cell import HIGHWAY
 from gradflow.cells.gru import ResetAfterGRU
 from gradflow.checks import check_choice, check_number
-from gradflow.experiment import Experiment, run
+from gradflow.experiment import Experiment, build_cell, check_experiment, run
 from gradflow.flow import Flow, Trace
 from gradflow.paths import Split, other_convention, split_routes, split_steps
 from gradflow.unroll import ForwardOverflow, backward, forward
@@ -31,9 +31,9 @@ class PathSummary:
 
     steps: the inputs x_1 … x_T by name. start: the step from which routes are followed back. by_step and routes: `split_steps`
     and `split_routes`, of one sequence. kept (T, H): the share of every unit of the memory that its gate keeps at each step,
-    and kept_other that of the other of WEIGHTS on its own input, None where there are none. twin: log10 ‖∂L/∂h_t‖ (T + 1,) of
-    the same GRU in the other update convention, None for other cells; twin_error: its largest relative distance from the
-    gradient here.
+    written as gate; kept_other and gate_other: the same with the other of WEIGHTS on its own input, None where there are none.
+    twin: log10 ‖∂L/∂h_t‖ (T + 1,) of the same GRU in the other update convention, None for other cells; twin_error: its largest
+    relative distance from the gradient here.
     """
 
     cell: str
@@ -46,6 +46,7 @@ class PathSummary:
     routes: Split
     kept: Array | None
     kept_other: Array | None
+    gate_other: str
     twin: Array | None
     twin_error: float
 
@@ -100,8 +101,9 @@ def summarise_paths(exp: Experiment, weights: str = "random", lag: int = 0) -> P
     Trained weights belong to the default LSTM and GRU and to the adding problem: of the experiment they use the cell, the
     length and the seed. Routes are followed from `lag` steps before the last one, from step 1 at the earliest.
     """
+    check_experiment(exp)
     check_choice("weights", weights, WEIGHTS)
-    check_number("lag", lag, 0, np.inf, integer=True)
+    lag = check_number("lag", lag, 0, np.inf, integer=True)
     flow, steps = run_with(exp, weights)
     trace, cell = flow.trace, flow.trace.cell
     start = max(1, len(trace.x) - lag)
@@ -117,6 +119,7 @@ def summarise_paths(exp: Experiment, weights: str = "random", lag: int = 0) -> P
         routes=first_sequence(split_routes(flow, start)),
         kept=kept_share(trace),
         kept_other=kept_with(exp, next(other for other in WEIGHTS if other != weights)),
+        gate_other=gate_symbol(build_cell(exp) if weights == "trained" else CELLS[exp.cell]()),
         twin=twin,
         twin_error=twin_error,
     )

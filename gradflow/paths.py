@@ -26,7 +26,7 @@ from gradflow.cells.gru import ResetAfterGRU
 from gradflow.checks import check_number
 from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, log10_norm, shift
 from gradflow.flow import Flow, Trace, columns
-from gradflow.parameters import Params, unit_columns
+from gradflow.parameters import Params, check_params, unit_columns
 
 DIRECT, GATES, MIXED = "direct", "gates", "mixed"
 ROUTES = (DIRECT, HIGHWAY, GATES, MIXED)
@@ -81,7 +81,7 @@ def split_routes(flow: Flow, start: int | None = None) -> Split:
     trace = checked(flow).trace
     steps, (batch, hidden) = len(trace.x), trace.h.shape[1:]
     start = steps if start is None else start
-    check_number("start", start, 1, steps, integer=True)
+    start = check_number("start", start, 1, steps, integer=True)
     cell, arriving = trace.cell, columns(flow.direct)
     nodes = 2 if cell.has_c else 1
     parts = np.zeros((len(ROUTES), start + 1, nodes, hidden, batch))  # nodes: h and, where there is one, c
@@ -189,6 +189,7 @@ def measured(names: tuple[str, ...], parts: Array, exponent: Exponent, whole: Ar
 
 def other_convention(cell: ResetAfterGRU, params: Params) -> tuple[ResetAfterGRU, Params]:
     """The same GRU in the other update convention: z ↦ 1 − z = σ(−a_z), so z's rows of weights and biases change sign."""
+    params = check_params(cell, params)
     hidden = params["weight_hh_l0"].shape[-1]
     z_rows = cell.gates.index("z") * hidden + np.arange(hidden)
     negated = {name: value.copy() for name, value in params.items()}

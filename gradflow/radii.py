@@ -6,17 +6,19 @@ values and powers of all radii therefore follow from W's.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradflow.activations import ACTIVATIONS, Array
-from gradflow.checks import check_choice
-from gradflow.experiment import Experiment, build, read_sequences
+from gradflow.checks import check_choice, check_number, shown
+from gradflow.experiment import KNOBS, Experiment, build, check_experiment, read_sequences
 from gradflow.measures import log10_factor
+from gradflow.memory import at_least_one
 from gradflow.spectrum import eigenvalues, mean_field, singular_values
-from gradflow.sweeps import sweep
+from gradflow.sweeps import listed, sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -96,14 +98,20 @@ def study_radii(
 ) -> dict[str, RadiusStudy]:
     """The same input, seeds, loss and radii for each start of W_hh, of a vanilla RNN with one loss at the end.
 
-    Raises ValueError where `exp` is another cell or sequence type, or does not rescale W_hh.
+    Raises ValueError where `exp` is another cell or sequence type, or does not rescale W_hh, and where the radii do not
+    increase.
     """
+    check_experiment(exp)
     check_choice("cell", exp.cell, ("rnn",))
     check_choice("sequence_type", exp.sequence_type, ("many-to-one",))
     if not exp.rescale:
         raise ValueError("rescale must be True for the spectral radius to have an effect, got False")
-    radii, seeds = tuple(radii), tuple(seeds)
-    return {init: study(replace(exp, init=init), radii, seeds) for init in inits}
+    low, high = KNOBS["spectral_radius"].low, KNOBS["spectral_radius"].high
+    radii = tuple(check_number("radii", radius, low, high) for radius in at_least_one("radii", radii))
+    if any(after <= before for before, after in pairwise(radii)):  # a crossing is looked for between neighbours
+        raise ValueError(f"radii must increase from each to the next, got {shown(radii)}")
+    seeds = at_least_one("seeds", seeds)
+    return {init: study(replace(exp, init=init), radii, seeds) for init in listed("inits", inits)}
 
 
 def study(exp: Experiment, radii: tuple[float, ...], seeds: tuple[int, ...]) -> RadiusStudy:

@@ -23,7 +23,7 @@ def radius_title(studies: dict[str, RadiusStudy]) -> str:
     if s.unchanged_at is None:
         most = float(np.nanmax(s.per_step_factor))
         if most == 0.0:
-            return f"Whatever ρ, {network} brings nothing of the gradient back to the first step"
+            return f"Whatever ρ, {network} with a Gaussian start brings nothing of the gradient back to the first step"
         if most > 1.0:
             return f"At ρ = 1 {network} {at_one}; no ρ passes it unchanged"
         return f"At ρ = 1 {network} {at_one}; the most that any ρ keeps is {number(most)}"
@@ -47,7 +47,8 @@ def radius_words(studies: dict[str, RadiusStudy], seeds: int) -> str:
         "other two σ_max is ρ itself.",
         "√χ is the mean field of a wide Gaussian network in its stationary state"
         + ("." if np.isfinite(s.mean_field).all() else f": {why_no_mean_field(s)}."),
-        "The slider in the picture follows the pointer; from the keyboard, use Spectral radius in the sidebar.",
+        "The slider in the picture follows the pointer; Spectral radius in the sidebar, which the keyboard moves too, sets the "
+        "link, the data and the Python.",
     ]
     return " ".join(text) + "\n\n:small[:gray[" + " ".join(details) + "]]"
 

@@ -53,7 +53,7 @@ def log10_pascanu_bound(w_hh: ArrayLike, activation: str, steps: int) -> Array:
     γ = max |φ′|. Pascanu, Mikolov & Bengio 2013, section 2.1; for a loss at the last step.
     """
     check_choice("activation", activation, ACTIVATIONS)
-    check_number("steps", steps, 0, 10**7, integer=True)
+    steps = check_number("steps", steps, 0, 10**7, integer=True)
     with np.errstate(divide="ignore"):
         per_step = np.log10(ACTIVATIONS[activation].max_slope * singular_values(w_hh)[0])
     back = np.arange(steps, -1, -1)
@@ -80,8 +80,8 @@ def mean_field(sigma_w: float, input_variance: float, activation: str = "tanh") 
     q* = σ_w² E[φ²(√q* z)] + s², χ = σ_w² E[φ′²(√q* z)], z ~ N(0, 1) (Poole et al. 2016; Schoenholz et al. 2017). Valid for
     large H in the stationary state; ReLU with σ_w² ≥ 2 has none, its q grows for ever (inf) while χ holds.
     """
-    check_number("sigma_w", sigma_w, 0.0, 50.0)  # beyond √q* ≈ 70 the quadrature would no longer resolve φ′
-    check_number("input_variance", input_variance, 0.0, 2500.0)
+    sigma_w = check_number("sigma_w", sigma_w, 0.0, 50.0)  # beyond √q* ≈ 70 the quadrature would no longer resolve φ′
+    input_variance = check_number("input_variance", input_variance, 0.0, 2500.0)
     check_choice("activation", activation, ACTIVATIONS)
     if activation == "relu":
         chi = sigma_w**2 / 2.0  # E[relu²] = q/2 and E[relu′²] = 1/2 in closed form
@@ -126,7 +126,7 @@ def lyapunov_exponents(
     x = rng.normal(size=hidden)
     q = np.linalg.qr(rng.normal(size=(hidden, count)))[0]
     total = np.zeros(count)
-    with np.errstate(divide="ignore", under="ignore"):
+    with np.errstate(all="ignore"):  # infinite states saturate tanh; what has no number is told below
         for _ in range(burn_in):
             x = w @ np.tanh(x)
         for _ in range(steps):
@@ -134,4 +134,6 @@ def lyapunov_exponents(
             q, r = np.linalg.qr(w @ (tanh.slope(x, y)[:, None] * q))
             total += np.log(np.abs(np.diag(r)))
             x = w @ y
+    if np.isnan(total).any():
+        raise ValueError(f"w_hh must keep its products in float64's range, got entries up to {np.abs(w).max():g}")
     return np.sort(total / steps)[::-1]

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from gradflow.activations import Array
 from gradflow.checks import check_choice, shown
-from gradflow.experiment import KNOBS, NUMERIC, Experiment, build, build_cell, read_sequences
+from gradflow.experiment import KNOBS, NUMERIC, Experiment, build, build_cell, check_experiment, read_sequences
 from gradflow.exponents import log10_hypot
 from gradflow.flow import Trace, own_rows
 from gradflow.unroll import MAX_BYTES, first_overflow, pull_back, unroll
@@ -83,11 +83,12 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
     The result holds norms for every value, step and sequence. Raises ValueError on an unknown or non-numeric field, on no
     values and on a value out of range.
     """
+    check_experiment(exp)
     check_choice("field", field, NUMERIC)
-    values = tuple(value.item() if isinstance(value, np.generic) else value for value in listed("values", values))
-    if not values:
+    experiments = [replace(exp, **{field: value}) for value in listed("values", values)]
+    if not experiments:
         raise ValueError(f"values must hold at least one value of {field}, got none")
-    experiments = [replace(exp, **{field: value}) for value in values]
+    values = tuple(getattr(e, field) for e in experiments)  # Python's numbers
     check_results(experiments)
     chunks = list(chunked(experiments))
     if len(chunks) == 1:
@@ -123,6 +124,7 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
 
 def compare(exp: Experiment, field: str, values: Iterable[Any], seeds: Iterable[int]) -> dict[Any, Sweep]:
     """One sweep over seeds for each value of any knob: same seeds, same input, one difference."""
+    check_experiment(exp)
     check_choice("field", field, [name for name in KNOBS if name != "seed"])
     seeds = listed("seeds", seeds)
     return {value: sweep(replace(exp, **{field: value}), "seed", seeds) for value in listed("values", values)}

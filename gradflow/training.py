@@ -2,7 +2,7 @@
 
 import csv
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field
 from importlib import resources
 from itertools import zip_longest
 from typing import TYPE_CHECKING
@@ -11,8 +11,9 @@ import numpy as np
 
 from gradflow.activations import Array
 from gradflow.cells import RNN
+from gradflow.checks import check_choice
 from gradflow.clipping import CLIPPERS, Gradients, global_norm
-from gradflow.experiment import check_knob, knob
+from gradflow.experiment import check_knobs, knob
 from gradflow.parameters import NAMES
 from gradflow.unroll import ForwardOverflow, backward, forward
 from gradflow.weights import draw_params, generator
@@ -50,8 +51,7 @@ class Training:
     seed: int = knob(0, "Seed", "Draws the start and the data.", low=0, high=999_999, step=1)
 
     def __post_init__(self) -> None:
-        for f in fields(self):
-            check_knob(f, getattr(self, f.name))
+        check_knobs(self)
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -129,6 +129,7 @@ def train(setup: Training, clipping: str) -> Iterator[Learning]:
     Yields what it has shown so far after every BLOCK steps and after the last one. A state, a loss or a gradient that is no
     longer finite ends the run: PyTorch's clip_grad_norm_ would go on with NaN, unless it is told error_if_nonfinite=True.
     """
+    check_choice("clipping", clipping, CLIPPERS)
     params, data = draw_start(setup), generator(setup.seed, "input")
     clip = CLIPPERS[clipping]
     blocks: list[tuple[float, ...]] = []

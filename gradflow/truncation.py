@@ -17,6 +17,7 @@ from gradflow.activations import Array
 from gradflow.checks import check_number
 from gradflow.experiment import Experiment, run
 from gradflow.flow import Flow, Trace, parameter_gradients, steps_between
+from gradflow.memory import at_least_one
 from gradflow.parameters import Params
 from gradflow.unroll import pull_back
 
@@ -24,17 +25,17 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS_AT_ONCE = 32  # measured: fewer cost NumPy's overhead, more leave the cache
+LONGEST = 10**7  # so that an array over all steps fits in memory
 
 
 def pass_ends(length: int, k1: int) -> NDArray[np.int_]:
     """The steps τ at which a pass begins its way back."""
-    check_number("k1", k1, 1, length, integer=True)
     return np.minimum(np.arange(k1, length + k1, k1), length)
 
 
 def path_depths(length: int, k1: int, k2: int) -> NDArray[np.int_]:
     """For each loss L_1 … L_T how many steps it goes back, counting uses of W_hh, (T,); 0 says that it is lost."""
-    check_number("k2", k2, 1, length, integer=True)
+    length, k1, k2 = checked(length, k1, k2)
     loss = np.arange(1, length + 1)
     end = pass_ends(length, k1)[(loss - 1) // k1]
     return np.maximum(0, loss - np.maximum(0, end - k2))
@@ -42,8 +43,14 @@ def path_depths(length: int, k1: int, k2: int) -> NDArray[np.int_]:
 
 def steps_back(length: int, k1: int, k2: int) -> int:
     """How many steps all passes together go back; full back-propagation goes back T."""
-    check_number("k2", k2, 1, length, integer=True)
+    length, k1, k2 = checked(length, k1, k2)
     return int(np.minimum(pass_ends(length, k1), k2).sum())
+
+
+def checked(length: int, k1: int, k2: int) -> tuple[int, int, int]:
+    """The three as Python's numbers; ValueError unless they are whole ones and k1 and k2 fit the length."""
+    length = check_number("length", length, 1, LONGEST, integer=True)
+    return length, check_number("k1", k1, 1, length, integer=True), check_number("k2", k2, 1, length, integer=True)
 
 
 def truncated_gradients(flow: Flow, k1: int, k2s: Iterable[int]) -> list[Params]:
@@ -52,10 +59,9 @@ def truncated_gradients(flow: Flow, k1: int, k2s: Iterable[int]) -> list[Params]
     All depths come from the same passes: what a pass of k2 steps gives is the part of a deeper one that lies in those steps.
     The readout's gradients are not among them, truncation does not change them.
     """
-    k2s = list(k2s)
     length = len(flow.trace.x)
-    for k2 in k2s:
-        check_number("k2", k2, 1, length, integer=True)
+    k1 = check_number("k1", k1, 1, length, integer=True)
+    k2s = [check_number("k2s", k2, 1, length, integer=True) for k2 in at_least_one("k2s", k2s)]
     edges = [0, *sorted(set(k2s))]
     parts: list[Params] = [{name: np.zeros_like(p) for name, p in flow.trace.params.items()} for _ in edges[1:]]
     ends = pass_ends(length, k1)
@@ -157,6 +163,8 @@ class Truncation:
 
 def truncate(exp: Experiment, k1: int, k2s: Iterable[int]) -> Truncation:
     """Compares ∂L/∂W_hh with truncation to the full one. k1 and k2 beyond the sequence's length count as that length."""
+    k1 = check_number("k1", k1, 1, np.inf, integer=True)
+    k2s = [check_number("k2s", k2, 1, np.inf, integer=True) for k2 in at_least_one("k2s", k2s)]
     flow = run(exp)
     length = len(flow.trace.x)
     k1, k2s = min(k1, length), tuple(dict.fromkeys(min(k2, length) for k2 in k2s))

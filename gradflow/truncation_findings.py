@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from gradflow.findings import NAMES, listed, number, percent
+from gradflow.findings import NAMES, listed, number, percent, steps
 from gradflow.truncation import Truncation, path_depths, steps_back
 
 
@@ -43,7 +43,7 @@ def bias_title(by_cell: Mapping[str, Truncation], chosen: Style) -> str:
         names = listed(name for name, bias in biases.items() if np.isnan(bias))
         return f"In the {names} the full ∂L/∂W_hh is zero or leaves float64's range: there is nothing to compare with"
     off = [f"{percent(bias)} in the {name}" for name, bias in biases.items()]
-    return f"With passes of {chosen.k2} steps every {chosen.k1}, ∂L/∂W_hh is off by {listed(off)}"
+    return f"With passes of {steps(chosen.k2)} every {chosen.k1}, ∂L/∂W_hh is off by {listed(off)}"
 
 
 def comparison(t: Truncation, k2: int) -> str:

@@ -150,6 +150,9 @@ def from_torch(state_dict: Mapping[str, Any], cell: str | Cell | None = None) ->
     if not isinstance(state_dict, Mapping):
         raise ValueError(f"state_dict must map names to arrays, got {shown(state_dict)}")
     of_cell = {name.removesuffix("_l0"): name for name in NAMES}
+    for short, name in of_cell.items():
+        if short in state_dict and name in state_dict:
+            raise ValueError(f"state_dict must have each array under one name, got both {short} and {name}")
     arrays = {of_cell.get(str(name), str(name)): to_array(str(name), value) for name, value in state_dict.items()}
     if cell is None:
         shape = arrays["weight_hh_l0"].shape if "weight_hh_l0" in arrays else ()

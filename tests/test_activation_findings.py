@@ -30,8 +30,13 @@ UNITS = {
     ("relu", 1.5, -0.2, 0.5): "ReLU blows up: × 1.5 per step, out of float64's range at step 1,757",
     ("relu", 1.5, -0.2, 0.4): "ReLU balances on 0.4: the least disturbance grows × 1.5 per step",
     ("relu", -2.0, 1.0, 0.9): "ReLU oscillates between 0 and 1, and no gradient comes back",
-    ("relu", -1.0, 1.0, 0.9): "ReLU swaps 0.1 and 0.9 for ever: every h₀ has a cycle of its own",
-    ("relu", -1.0, 1.0, 0.5): "ReLU keeps 0.5 for ever, and its gradient whole: every other h₀ has a cycle of its own",
+    ("relu", -1.0, 1.0, 0.9): "ReLU swaps 0.1 and 0.9 for ever: every h₀ from 0 to 1 has a cycle of its own",
+    (
+        "relu",
+        -1.0,
+        1.0,
+        0.5,
+    ): "ReLU keeps 0.5 for ever, and its gradient whole: every other h₀ from 0 to 1 has a cycle of its own",
 }
 
 

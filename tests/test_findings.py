@@ -164,10 +164,10 @@ def test_the_words_beside_the_curves_read_well(name, sequence_type):
 def test_text_that_is_not_read_is_said():
     exp = gf.Experiment(input="text", text="x" * 80, length=50)
     text = words(exp, by_cell(summary(length=50)), 20)
-    assert re.search(r"\b50 of 80\b", text)
+    assert "Of 80 characters only the last 50 are read" in text
     assert "characters" not in words(gf.Experiment(input="text", text="x" * 50), by_cell(summary(length=50)), 20)
     exp = gf.Experiment(input="text", text="x" * 51, length=50)
-    assert re.search(r"\b50 of 51\b", words(exp, by_cell(summary(length=50)), 20))
+    assert "Of 51 characters only the last 50 are read" in words(exp, by_cell(summary(length=50)), 20)
     predicted = replace(exp, loss="prediction")  # the last character is what the last step predicts
     assert "characters" not in words(predicted, by_cell(summary(length=50)), 20)
 

@@ -119,7 +119,10 @@ def made_up(studies: dict[str, RadiusStudy], factors: tuple[float, ...]) -> dict
         ),
         ((0.0, 0.5, 2.0, 2.0, 4.0), "multiplies the gradient by 2.0 per step; it passes unchanged at ρ ≈ 0.75"),
         ((0.0, 0.1, 0.2, 0.4, 0.3), "keeps 0.20 of the gradient per step; the most that any ρ keeps is 0.40"),
-        ((0.0, 0.0, 0.0, 0.0, 0.0), "Whatever ρ, a tanh RNN brings nothing of the gradient back to the first step"),
+        (
+            (0.0, 0.0, 0.0, 0.0, 0.0),
+            "Whatever ρ, a tanh RNN with a Gaussian start brings nothing of the gradient back",
+        ),
         ((0.0, 0.0, 0.0, 2.0, 4.0), "brings nothing of the gradient back; it passes unchanged at ρ ≈ 1.50"),
     ],
 )

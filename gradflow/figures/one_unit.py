@@ -93,7 +93,7 @@ def marked(point: FixedPoint, colour: str, low: float, high: float) -> dict:
         "y": [point.h],
         "mode": "markers+text",
         "marker": {"symbol": SYMBOLS[point.kind], "size": 15, "color": colour, "line": {"width": 3, "color": colour}},
-        "text": [f"<b> × {number(point.multiplier)} </b>".replace("-", "−")],
+        "text": [f"<b> × {number(point.multiplier)} </b>"],
         "textposition": "top left" if place > 0.5 else "bottom right" if place > 0.1 else "middle right",
         "textfont": {"color": colour, "size": 18},
         "hovertemplate": f"{point.kind} fixed point %{{x:.5f}}, multiplier {point.multiplier:.5f}<extra></extra>",

@@ -6,7 +6,7 @@ from html import escape
 
 from gradflow.activations import ACTIVATIONS
 from gradflow.figures.theme import ACTIVATION_COLOURS, CELL_COLOURS
-from gradflow.findings import NAMES, arrival, number, power_of_ten, steps
+from gradflow.findings import NAMES, arrival, many_losses, number, power_of_ten, steps
 from gradflow.operating_points import OperatingPoint
 from gradflow.summary import Summary
 
@@ -21,7 +21,7 @@ def card(s: Summary) -> str:
         facts = f"state leaves float64's range at step {min(s.overflow_steps)}"
     elif math.isnan(s.log10_factor):
         facts = "the loss does not depend on the last state"
-    elif s.sequence_type != "many-to-one":
+    elif many_losses(s):
         facts = f"‖∂L/∂h₀‖ is {arrival(s)} × ‖∂L/∂h_T‖"
     elif math.isinf(s.log10_factor):
         facts = "exactly 0 arrives"
@@ -46,14 +46,14 @@ def activation_card(point: OperatingPoint) -> str:
         if name == "relu":
             at_work.append(f"{number(100.0 * point.dead)} % dead")
         facts = " · ".join(f"<span>{fact}</span>" for fact in at_work)
-    per_step = s.verdict in ("vanishing", "stable", "exploding") and s.sequence_type == "many-to-one"
+    per_step = s.verdict in ("vanishing", "stable", "exploding") and not many_losses(s)
     kept = f", {power_of_ten(s.log10_factor)} per step" if per_step else ""
     return boxed(ACTIVATION_COLOURS[name], f"{ACTIVATIONS[name].title}: {said_verdict(s)}{kept}", facts)
 
 
 def said_verdict(s: Summary) -> str:
     """The verdict, but for a gradient that losses at many steps feed: it has none."""
-    fed = s.sequence_type != "many-to-one" and s.verdict not in ("overflow", "no gradient")
+    fed = many_losses(s) and s.verdict not in ("overflow", "no gradient")
     return "fed by many losses" if fed else s.verdict
 
 

@@ -9,7 +9,7 @@ from gradflow.ui.frame import presenting
 PRESENTER_SCALE = 1.3
 
 
-def draw(figure: go.Figure, key: str, alt: str) -> None:
+def draw(figure: go.Figure, key: str, alt: str, presenter_scale: float = PRESENTER_SCALE) -> None:
     """Shows a figure; `alt` states its finding in a sentence, `key` names its file too."""
     as_image = {
         **CONFIG["toImageButtonOptions"],
@@ -17,5 +17,5 @@ def draw(figure: go.Figure, key: str, alt: str) -> None:
         "format": st.session_state.get("figure_format", "SVG").lower(),
     }
     if presenting():
-        figure = enlarged(figure, PRESENTER_SCALE)
+        figure = enlarged(figure, presenter_scale)
     st.plotly_chart(figure, key=key, config={**CONFIG, "toImageButtonOptions": as_image}, alt=alt)

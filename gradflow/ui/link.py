@@ -42,7 +42,7 @@ def refuse(key: str, default: Any, k: Knob, words: tuple[str, ...]) -> None:
         values = st.query_params.get_all(key)
         allowed = wanted(values, default, k, words)
         if allowed:
-            sentence = f"{k.label} in the link must be {allowed}, got {quoted(values)}: the default is used."
+            sentence = f"{k.label} in the link must {allowed}, got {quoted(values)}: the default is used."
             st.session_state[REFUSED] = [*st.session_state.get(REFUSED, []), *st.session_state.get(TOLD, []), sentence]
             del st.query_params[key]
             st.rerun()
@@ -50,18 +50,20 @@ def refuse(key: str, default: Any, k: Knob, words: tuple[str, ...]) -> None:
 
 
 def wanted(values: list[str], default: Any, k: Knob, words: tuple[str, ...]) -> str:
-    """What the knob allows, where the last of the link's values is not that; else nothing."""
-    last = values[-1]
+    """What the knob allows, as it goes on after "must", where the link's values are not that; else nothing."""
     if isinstance(default, tuple):
-        return "" if set(values) <= {*words, ""} else f"some of {', '.join(words)}"
+        return "" if set(values) <= {*words, ""} else f"be some of {', '.join(words)}"
+    if len(values) > 1:
+        return "be given once"  # Streamlit takes neither
+    (value,) = values
     if words:
-        return "" if last in words else f"one of {', '.join(words)}"
+        return "" if value in words else f"be one of {', '.join(words)}"
     if isinstance(default, bool):
-        return "" if last.lower() in ("true", "false") else "true or false"
+        return "" if value.lower() in ("true", "false") else "be true or false"
     if isinstance(default, str):
-        return not_a_text(last)
+        return not_a_text(value)
     whole = isinstance(default, int)
-    return "" if is_number(last, k.low, k.high, whole) else f"a {'whole ' * whole}number in [{k.low:g}, {k.high:g}]"
+    return "" if is_number(value, k.low, k.high, whole) else f"be a {'whole ' * whole}number in [{k.low:g}, {k.high:g}]"
 
 
 def is_number(text: str, low: float, high: float, whole: bool) -> bool:
@@ -77,7 +79,7 @@ def not_a_text(text: str) -> str:
     try:
         check_text(text)
     except ValueError as problem:
-        return str(problem).removeprefix("text must be ").partition(", got")[0]
+        return str(problem).removeprefix("text must ").partition(", got")[0]
     return ""
 
 

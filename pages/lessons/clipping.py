@@ -19,6 +19,7 @@ from gradflow.clipping_findings import (
     race_words,
     steepest_title,
     steepest_words,
+    stopped_title,
 )
 from gradflow.experiment import Experiment
 from gradflow.figures import cliff_paths, clipped_runs, clipped_vector, race_curves
@@ -40,6 +41,8 @@ def python_code(descent: dict[str, float], setup: Training, seed: int) -> str:
     """A program that prints the page's numbers."""
     trained = "".join(f"    {f.name}={v!r},\n" for f in fields(setup) if (v := getattr(setup, f.name)) != f.default)
     return (
+        "import os\n\n"
+        'os.environ["OPENBLAS_NUM_THREADS"] = "1"  # with matrices this small, threads would only wait for one another\n\n'
         "import gradflow as gf\n\n"
         f"for kind, d in gf.descents({', '.join(f'{name}={value!r}' for name, value in descent.items())}).items():\n"
         "    print(kind, d.w[-1], d.b[-1], d.error[-1], d.norm.max())\n\n"
@@ -90,7 +93,7 @@ def training() -> None:
     if running:
         finding = f"Training, step {reached} of {setup.steps}"
     elif reached < setup.steps and not all(run.ended for run in runs.values()):
-        finding = f"Stopped at step {reached}. {race_title(runs)}"
+        finding = stopped_title(runs, reached)
     else:
         finding = race_title(runs)
     st.subheader(finding, anchor=False)

@@ -96,6 +96,8 @@ draw(unit_maps(by_cell), key="units", alt="Gradient of every unit over time, one
 st.markdown(UNITS)
 
 if st.button("Check these gradients", icon=":material/fact_check:"):
+    st.session_state["checked"] = exp, cells
+if st.session_state.get("checked") == (exp, cells):  # until a setting changes
     st.markdown("\n".join(f"- {checked(replace(exp, cell=cell))}" for cell in by_cell))
     st.caption(
         f"Network of seed {exp.seed}. Every parameter along random directions; h_t and c_t at steps T, T − 1, T − 2, T − 4, … 0, "

@@ -87,7 +87,7 @@ def test_a_link_s_bad_value_is_named_and_replaced_by_the_default(key, raw):
     assert page.settings["seed"] == 3
     assert page.settings[key] in (default, list(default) if isinstance(default, tuple) else default)
     assert said(page).startswith(k.label)
-    assert "in the link must be" in said(page)
+    assert "in the link must " in said(page)
     assert "the default is used" in said(page)
     assert len(said(page)) < 250
     assert page.figures
@@ -268,3 +268,43 @@ def test_random_links_good_and_hostile(name):
         bodies = " ".join(e.proto.body for e in page.app.get("html"))
         assert "<script" not in bodies
         assert "javascript:" not in bodies.replace(text, "")
+
+
+def test_a_number_given_twice_is_told():
+    page = Visit(length=["7", "5"])
+    assert "Sequence length in the link must be given once, got `7, 5`" in said(page)
+    assert page.settings["length"] == 100
+
+
+@pytest.mark.parametrize("text", ["", "   ", "x" * 5001])
+def test_a_text_that_is_none_is_told_in_a_whole_sentence(text):
+    assert "Sentence in the link must have 1 to 5,000 characters, got" in said(Visit(text=text))
+
+
+@pytest.mark.parametrize(
+    ("name", "query", "words"),
+    [
+        ("paths", {"forget_bias": "-5", "seed": "2"}, "each step back −"),
+        (
+            "paths",
+            {"path_cell": "GRU", "gru_update": "write", "update_bias": "4", "path_weights": "trained"},
+            "weights: 1 − z is",
+        ),
+        ("activations", {"unit_activation": "tanh", "unit_weight": "-1", "unit_bias": "8"}, "its gradient keeps"),
+        ("clipping", {"clip_start_w": "5.6", "clip_start_b": "-2.95", "clip_rate": "0.6"}, "−6.1·10⁻³"),
+        ("forget_bias", {"gru_update": "write"}, "at b = 0,"),
+        ("truncation", {"truncation_k2": "1"}, "passes of 1 step every 5"),
+        ("gradient_flow", {"length": "1", "sequence_type": "many-to-many"}, "only the last is read"),
+        ("gradient_flow", {"text": "Hello world"}, "The sentence is 11 steps long, so T is 11."),
+        (
+            "activations",
+            {"unit_activation": "ReLU", "unit_weight": "-1", "unit_bias": "1"},
+            "from 0 to 1 has a cycle of its own",
+        ),
+    ],
+)
+def test_what_once_went_wrong_is_said_right(name, query, words):
+    page = Visit(name, **query)
+    everything = " ".join([page.heading, page.words, *(s.value for s in page.app.subheader)])
+    assert words in everything
+    assert "-0" not in everything

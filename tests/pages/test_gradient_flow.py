@@ -75,7 +75,7 @@ def assert_the_library_s(page):
         assert set(x) == set(np.flatnonzero(np.isfinite(s.low) & np.isfinite(s.high)))
     for card, (name, s) in zip(page.cards, want.items(), strict=True):
         assert card.startswith(name)
-        one_loss = s.sequence_type == "many-to-one" or not s.middle.size
+        one_loss = s.sequence_type == "many-to-one" or s.direct_sizes.size == 1 or not s.middle.size
         assert (s.verdict if one_loss else "fed by many losses") in card
 
 
@@ -319,7 +319,9 @@ def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, se
     for (cell, verdict, factor, half_life), s, card in zip(lines, want.values(), page.cards, strict=True):
         assert verdict == s.verdict
         assert card.startswith(NAMES[cell])
-        assert (verdict if s.sequence_type == "many-to-one" else "fed by many losses") in card
+        assert (
+            verdict if s.sequence_type == "many-to-one" or s.direct_sizes.size == 1 else "fed by many losses"
+        ) in card
         np.testing.assert_equal(float(factor), s.per_step_factor)
         np.testing.assert_equal(float(half_life), s.half_life)
         per_step = find(rf"({SHOWN}) per step", card)

@@ -212,7 +212,8 @@ def test_the_gates_question_is_answered_for_random_and_for_trained_weights():
     s = summary_of(page)
     for kind, kept in (("Random", s.kept), ("Trained", s.kept_other)):
         said = re.search(
-            rf"{kind} weights: z is ({SHOWN}) in the median and above 0\.9 in (\d+)% of all values; (\d+) of (\d+)",
+            rf"{kind} weights: z is ({SHOWN}) in the median and above 0\.9 in (\d+) % of all values, and most of the time in "
+            r"(\d+) of (\d+) units",
             page.words,
         )
         assert_shows(said[1], np.log10(np.median(kept)))

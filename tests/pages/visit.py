@@ -115,7 +115,7 @@ class Visit:
         """The program under "Python that makes this", which is written when that is opened."""
         self.app.session_state["python"] = True
         self.run()
-        (code,) = (c.value for c in self.app.code if c.value.startswith("import gradflow"))
+        (code,) = (c.value for c in self.app.code if "import gradflow" in c.value)
         return code
 
     def printed(self, folder):
