@@ -33,7 +33,7 @@ class Look(NamedTuple):
 CELL_LOOKS = {cell: Look(name, CELL_COLOURS[cell], CELL_DASHES[cell]) for cell, name in NAMES.items()}
 
 
-def flow_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Figure:
+def flow_curves(summaries: Mapping[str, Summary], height: int = 300) -> go.Figure:
     """‖∂L/∂h_t‖ over time on a log axis, the median as a line and 10–90 % as a band, one colour per cell.
 
     The reader should conclude how fast the gradient fades on its way back, and which cell carries it furthest. Exact
@@ -51,7 +51,7 @@ def total_curves(summaries: Mapping[Look, Summary], height: int) -> go.Figure:
     return over_time(list(drawn.values()), traces, symbols, at_one, height)
 
 
-def direct_curves(summaries: Mapping[str, Summary], height: int = 340) -> go.Figure:
+def direct_curves(summaries: Mapping[str, Summary], height: int = 300) -> go.Figure:
     """The direct derivative of every cell over time, with the total one as a pale line behind it.
 
     The reader should conclude that the direct derivative does not show how far the gradient flows: where a loss is read

@@ -27,7 +27,6 @@ READABLE = {
     ".legendtext": 4.5,
 }
 # what the frame does is the same on all pages; every_extreme.py opens them all
-some_lessons = pytest.mark.parametrize("lesson", LESSONS[:2], ids=lambda lesson: lesson.title)
 every_lesson = pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.title)
 
 
@@ -70,10 +69,9 @@ def test_a_lesson_on_a_laptop_and_on_a_phone_in_light_and_in_dark(server, visit,
     assert tab.sideways() == []
 
 
-@some_lessons
-def test_the_extremes_of_the_controls_in_view(server, visit, lesson):
+def test_the_extremes_of_the_controls_in_view(server, visit):
     """Driven from the keyboard alone; the page must come back with its figures each time."""
-    tab = visit(address(server, lesson.url)).settled()
+    tab = visit(server).settled()
     sidebar = tab.page.locator("[data-testid=stSidebar]")
     for slider in sidebar.get_by_role("slider").all():
         if not slider.is_visible():
