@@ -8,7 +8,7 @@ through peepholes.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +19,7 @@ from gradflow.experiment import KNOBS, Experiment, Network, build, build_cell, c
 from gradflow.flow import Flow, Trace, own_rows
 from gradflow.measures import band, log10_factor, median_factor
 from gradflow.summary import QUANTITIES
-from gradflow.sweeps import listed
+from gradflow.sweeps import at_least_one
 from gradflow.unroll import backward, forward
 
 if TYPE_CHECKING:
@@ -147,14 +147,6 @@ def run_side_by_side(network: Network, biases: Sequence[float]) -> Flow:
     )
     direct = [network.readout.read(h).dL_dh for h in np.split(trace.h, n, axis=1)]
     return backward(trace, np.concatenate(direct, axis=1))
-
-
-def at_least_one(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
-    """The values as a tuple; ValueError where there is none."""
-    values = listed(name, values)
-    if not values:
-        raise ValueError(f"{name} must hold at least one value, got none")
-    return values
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -16,9 +16,8 @@ from gradflow.activations import ACTIVATIONS, Array
 from gradflow.checks import check_choice, check_number, shown
 from gradflow.experiment import KNOBS, Experiment, build, check_experiment, read_sequences
 from gradflow.measures import log10_factor
-from gradflow.memory import at_least_one
 from gradflow.spectrum import eigenvalues, mean_field, singular_values
-from gradflow.sweeps import listed, sweep
+from gradflow.sweeps import at_least_one, listed, sweep
 
 if TYPE_CHECKING:
     import pandas as pd

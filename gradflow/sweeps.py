@@ -138,6 +138,14 @@ def listed(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
         raise ValueError(f"{name} must be a list or another iterable, got {shown(values)}") from None
 
 
+def at_least_one(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
+    """The values as a tuple; ValueError where there is none."""
+    values = listed(name, values)
+    if not values:
+        raise ValueError(f"{name} must hold at least one value, got none")
+    return values
+
+
 def check_results(experiments: list[Experiment]) -> None:
     """ValueError where the norms of all experiments would need more than 1 GB."""
     largest = max(experiments, key=lambda e: e.length * e.batch)

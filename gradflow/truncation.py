@@ -17,8 +17,8 @@ from gradflow.activations import Array
 from gradflow.checks import check_number
 from gradflow.experiment import Experiment, run
 from gradflow.flow import Flow, Trace, parameter_gradients, steps_between
-from gradflow.memory import at_least_one
 from gradflow.parameters import Params
+from gradflow.sweeps import at_least_one
 from gradflow.unroll import pull_back
 
 if TYPE_CHECKING:
