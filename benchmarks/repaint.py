@@ -33,21 +33,13 @@ for k in range({figures}):
     st.plotly_chart(go.Figure(layout={{"title": f"{{value}}", "height": 340}}), key=str(k))
 """
 READY = "() => document.querySelector('[data-testid=stApp]')?.dataset.testScriptState === 'notRunning'"
-# remembers when a figure was last plotted anew: Plotly makes a new _fullLayout each time
+# remembers the last frame that drew anything in a figure
 WATCH = """() => {
-    const seen = new WeakSet();
     window.lastPaint = 0;
-    const look = () => {
-        for (const figure of document.querySelectorAll('.js-plotly-plot')) {
-            const layout = figure._fullLayout;
-            if (layout && figure.querySelector('.main-svg') && !seen.has(layout)) {
-                seen.add(layout);
-                window.lastPaint = performance.now();
-            }
-        }
-        requestAnimationFrame(look);
-    };
-    look();
+    const inFigure = record => record.target.closest('.js-plotly-plot');
+    const drawn = () => { window.lastPaint = performance.now(); };
+    new MutationObserver(records => { if (records.some(inFigure)) requestAnimationFrame(drawn); })
+        .observe(document.querySelector('.stApp'), {subtree: true, childList: true, attributes: true});
 }"""
 FIGURES = "document.querySelectorAll('.js-plotly-plot').length"
 
@@ -81,7 +73,7 @@ def opened(page: Page, address: str) -> Page:
 
 
 def milliseconds(page: Page) -> float:
-    """From the key that moves the slider to the last figure plotted."""
+    """From the key that moves the slider to the last frame in which a figure was drawn."""
     page.locator(".st-key-spectral_radius input").focus()
     started = page.evaluate("() => performance.now()")
     page.keyboard.press("ArrowRight")

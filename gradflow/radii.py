@@ -6,8 +6,9 @@ values and powers of all radii therefore follow from W's.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import pairwise
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,17 +120,41 @@ def study(exp: Experiment, radii: tuple[float, ...], seeds: tuple[int, ...]) -> 
     lengths = [len(names) for names in read_sequences(exp).steps] * len(seeds)
     with np.errstate(invalid="ignore"):  # no gradient at the last step: no share of it either
         share = norm - norm[:, -1:]
-    at_one = [build(replace(exp, spectral_radius=1.0, seed=s)).params["weight_hh_l0"] for s in seeds]
+    drawn = at_radius_one(replace(exp, spectral_radius=1.0), seeds)
     return RadiusStudy(
         experiment=exp,
         radii=radii,
         log10_share=median(share),
         log10_factor=median(log10_factor(norm, lengths)),
-        mean_field=predicted(exp, radii, float(median(np.array([entry_scale(w) for w in at_one])))),
-        sigma_max=float(median(np.array([singular_values(w)[0] for w in at_one]))),
-        eigenvalues=eigenvalues(at_one[0]),
-        log10_powers=log10_powers(at_one[0], POWERS),
+        mean_field=predicted(exp, radii, drawn.sigma_w),
+        sigma_max=drawn.sigma_max,
+        eigenvalues=drawn.eigenvalues,
+        log10_powers=drawn.log10_powers,
     )
+
+
+class AtRadiusOne(NamedTuple):
+    """What the matrices W_hh of some seeds say that holds, times ρ, for every radius."""
+
+    sigma_w: float
+    sigma_max: float
+    eigenvalues: NDArray[np.complex128]
+    log10_powers: Array
+
+
+@lru_cache(maxsize=8)
+def at_radius_one(exp: Experiment, seeds: tuple[int, ...]) -> AtRadiusOne:
+    """Medians over the seeds, eigenvalues and powers of the first; kept, for radii are often looked at one by one."""
+    matrices = [build(replace(exp, seed=seed)).params["weight_hh_l0"] for seed in seeds]
+    facts = AtRadiusOne(
+        sigma_w=float(median(np.array([entry_scale(w) for w in matrices]))),
+        sigma_max=float(median(np.array([singular_values(w)[0] for w in matrices]))),
+        eigenvalues=eigenvalues(matrices[0]),
+        log10_powers=log10_powers(matrices[0], POWERS),
+    )
+    facts.eigenvalues.setflags(write=False)  # many studies share them
+    facts.log10_powers.setflags(write=False)
+    return facts
 
 
 def norms(exp: Experiment, radii: tuple[float, ...], seeds: tuple[int, ...]) -> Array:

@@ -18,7 +18,7 @@ def decoded(values):
         array = np.frombuffer(base64.b64decode(values["bdata"]), dtype)
         shape = values.get("shape")
         return array.reshape([int(n) for n in shape.split(",")]) if isinstance(shape, str) else array
-    return np.array([np.nan if v is None else v for v in values], float)
+    return np.array([np.nan if v is None else v for v in values])
 
 
 def curves(traces):

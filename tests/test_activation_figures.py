@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from charts import decoded
 
 import gradflow as gf
 from gradflow.figures import activation_curves, activation_panels, unit_map, unit_time
@@ -67,7 +68,7 @@ def test_curves_are_the_medians(name):
     drawn = {t.name: t for t in activation_curves(POINTS[name]).data if t.name}
     for point in POINTS[name].values():
         line, middle = drawn[point.activation.replace("relu", "ReLU")], point.gradient.middle
-        np.testing.assert_array_equal(line.y, np.where(np.isfinite(middle), middle, np.nan))
+        np.testing.assert_array_equal(decoded(line.y), np.where(np.isfinite(middle), middle, np.nan))
     assert len({line.line.dash for line in drawn.values()}) == len(drawn)
 
 
@@ -105,7 +106,9 @@ def test_time_shows_state_and_memory(name):
     figure = unit_time(unit)
     *others, state, memory = figure.data
     np.testing.assert_array_equal(state.y, unit.h)
-    np.testing.assert_array_equal(memory.y, np.where(np.isfinite(unit.log10_memory), unit.log10_memory, np.nan))
+    np.testing.assert_array_equal(
+        decoded(memory.y), np.where(np.isfinite(unit.log10_memory), unit.log10_memory, np.nan)
+    )
     assert len(others) == unit.others.shape[1]
     low, high = figure.layout.yaxis2.range
     finite = unit.log10_memory[np.isfinite(unit.log10_memory)]

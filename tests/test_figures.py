@@ -7,6 +7,7 @@ from dataclasses import replace
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from charts import decoded
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from made_up import CASES, DEAD, OVERFLOWED, STABLE, VANISHING, by_cell, summary
@@ -36,7 +37,7 @@ def test_the_line_is_the_summary_s_median(name):
     assert list(drawn) == list(want)
     for cell, s in want.items():
         np.testing.assert_array_equal(drawn[cell].x, np.arange(s.length + 1))
-        np.testing.assert_array_equal(drawn[cell].y, np.where(np.isfinite(s.middle), s.middle, np.nan))
+        np.testing.assert_array_equal(decoded(drawn[cell].y), np.where(np.isfinite(s.middle), s.middle, np.nan))
         assert not drawn[cell].connectgaps
 
 
@@ -57,7 +58,7 @@ def test_the_band_is_between_low_and_high(name):
 
 
 def test_exact_zeros_end_a_line():
-    y = lines(flow_curves(by_cell(DEAD)))["RNN"].y
+    y = decoded(lines(flow_curves(by_cell(DEAD)))["RNN"].y)
     assert np.isnan(y[:13]).all()
     assert np.isfinite(y[13:]).all()
 
@@ -155,7 +156,7 @@ def test_the_direct_derivative_is_drawn_over_a_pale_total_and_zeros_below_every_
         direct, total = drawn[s.cell.upper()], drawn[f"{s.cell.upper()}, total"]
         assert (list(direct.x), list(direct.y)) == ([s.length], [0.0])
         assert "markers" in direct.mode
-        np.testing.assert_array_equal(total.y, np.where(np.isfinite(s.middle), s.middle, np.nan))
+        np.testing.assert_array_equal(decoded(total.y), np.where(np.isfinite(s.middle), s.middle, np.nan))
         assert total.opacity < 0.6
         assert total.line == direct.line
     axis = figure.layout.yaxis

@@ -66,9 +66,10 @@ def test_colours_are_warm_above_one_cool_below_and_none_at_one():
     assert colours[6, 3] == 0
 
 
-def test_numbers_are_packed_as_float32():
-    got = decoded(packed([1.0, -np.inf, np.nan, 0.1]))
-    np.testing.assert_array_equal(got, np.array([1.0, np.nan, np.nan, 0.1], np.float32))
+def test_arrays_are_packed_as_float32():
+    got = packed({"y": np.array([1.0, -np.inf, np.nan, 0.1]), "text": ["a"]})
+    np.testing.assert_array_equal(decoded(got["y"]), np.array([1.0, np.nan, np.nan, 0.1], np.float32))
+    assert got["text"] == ["a"]
 
 
 def test_the_maps_show_the_studies_from_the_largest_radius_down(studies):
@@ -90,9 +91,11 @@ def test_the_frames_move_the_same_traces_and_the_slider_knows_them(studies, narr
     for frame in frames:
         assert frame["traces"] == list(range(len(figure["data"]) - len(frame["data"]), len(figure["data"])))
         for moved, present in zip(frame["data"], figure["data"][frame["traces"][0] :], strict=True):
-            assert len(decoded(moved["x"])) == len(decoded(present["x"]))
+            assert len(decoded(moved["y"])) == len(decoded(present["y"]))
     for moved, present in zip(frames[3]["data"], figure["data"][frames[3]["traces"][0] :], strict=True):
-        assert moved == {key: present[key] for key in moved}
+        for key in moved.keys() - {"text"}:
+            np.testing.assert_array_equal(decoded(moved[key]), decoded(present[key]).astype(np.float32))
+        assert moved.get("text") == present.get("text")
 
 
 @pytest.mark.parametrize("places", [SIDE_BY_SIDE, STACKED])

@@ -11,9 +11,9 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 from gradflow.activations import Array
 from gradflow.cliff import Descent, Surface
 from gradflow.clipping import CLIPPED
-from gradflow.figures.frames import Moving, packed
+from gradflow.figures.frames import Moving
 from gradflow.figures.pictures import png
-from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, common_look, log_ticks
+from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, colour_bar, common_look, log_ticks
 from gradflow.findings import number
 
 SCALE = f"{MAGNITUDE}_r"  # the goal is bright
@@ -32,7 +32,7 @@ def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 
     clipped ones stay near it. A path that leaves the picture for good ends in words that say where it went.
     """
     view, steps = by_kind["none"].view, len(by_kind["none"].w) - 1
-    still = [colour_bar()]
+    still = [scale()]
     walks = [walked(by_kind, step) for step in range(steps + 1)]
     drawn = common_look(
         [*still, *walks[-1]],
@@ -80,15 +80,10 @@ def coloured(log10_error: Array) -> NDArray[np.uint8]:
     return np.concatenate([colours, np.full((*colours.shape[:-1], 1), 255, np.uint8)], axis=-1)
 
 
-def colour_bar() -> Part:
+def scale() -> Part:
     """The picture's colours, beside it; an empty trace carries them."""
-    ticks = log_ticks(LOW, HIGH, 5)
-    bar = {
-        "title": {"text": "error E", "side": "right"},
-        "tickvals": ticks["tickvals"],
-        "ticktext": [f"≤ {ticks['ticktext'][0]}", *ticks["ticktext"][1:]],
-        "thickness": 14,
-    }
+    bar = colour_bar("error E", log_ticks(LOW, HIGH, 5))
+    bar["ticktext"][0] = f"≤ {bar['ticktext'][0]}"
     colours = {"color": [LOW], "cmin": LOW, "cmax": HIGH, "colorscale": SCALE, "showscale": True, "colorbar": bar}
     return {"x": [None], "y": [None], "mode": "markers", "marker": colours, "showlegend": False, "hoverinfo": "skip"}
 
@@ -101,8 +96,8 @@ def walked(by_kind: Mapping[str, Descent], step: int) -> list[Part]:
 def walk(kind: str, descent: Descent, step: int) -> tuple[Part, Part]:
     w, b, colour = descent.w[: step + 1], descent.b[: step + 1], CLIPPING_COLOURS[kind]
     line = {
-        "x": packed(w),
-        "y": packed(b),
+        "x": w,
+        "y": b,
         "mode": "lines",
         "name": CLIPPED[kind],
         "legendgroup": kind,
@@ -110,8 +105,8 @@ def walk(kind: str, descent: Descent, step: int) -> tuple[Part, Part]:
         "hovertemplate": "w %{x:.3f}, b %{y:.3f}",
     }
     point = {
-        "x": packed(w[-1:]),
-        "y": packed(b[-1:]),
+        "x": w[-1:],
+        "y": b[-1:],
         "mode": "markers",
         "legendgroup": kind,
         "marker": {"color": colour, "size": 14, "line": {"color": "#FFFFFF", "width": 2}},

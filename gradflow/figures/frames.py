@@ -6,18 +6,16 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
-from numpy.typing import ArrayLike
 
-from gradflow.figures.theme import REFERENCE
-
-HANDLE = "#7A6FC0"  # readable on white and on black, and no cell's colour
+from gradflow.activations import Array
+from gradflow.figures.theme import HANDLE, REFERENCE
 
 
 class Moving(go.Figure):
-    """A figure with a slider of its own over frames, one step each, {"name", "traces", "data"} with arrays `packed`.
+    """A figure with a slider of its own over frames, one step each, {"name", "traces", "data"}.
 
-    Frames and steps go out as they are given: Plotly would check and copy each of their numbers, 0.3 s for 61 frames at
-    every visit. A step paints only the traces of its frame, so that what does not move costs nothing, and asks no server.
+    Frames and steps go out as they are, their arrays packed: Plotly would check and copy each of their numbers, 0.3 s for 61
+    frames at every visit. A step paints only the traces of its frame, so what does not move costs nothing, and asks no server.
     """
 
     def __init__(self, still: dict[str, Any], frames: Sequence[dict[str, Any]], at: int, **slider: Any) -> None:
@@ -31,7 +29,8 @@ class Moving(go.Figure):
             **slider,
         }
         super().__init__({**still, "layout": {**still["layout"], "sliders": [look]}})
-        self.__dict__["moving"] = list(frames)  # a figure takes no other attributes than Plotly's
+        # a figure takes no other attributes than Plotly's
+        self.__dict__["moving"] = [{**frame, "data": [*map(packed, frame["data"])]} for frame in frames]
 
     def to_dict(self) -> dict[str, Any]:
         parts, frames = super().to_dict(), self.__dict__["moving"]
@@ -42,8 +41,11 @@ class Moving(go.Figure):
         return {**parts, "frames": frames}
 
 
-def packed(values: ArrayLike) -> dict[str, str]:
-    """Numbers as Plotly's typed array of float32, six digits: finer than any screen. What is not finite is not drawn."""
-    numbers = np.asarray(values, float)
+def packed(trace: dict[str, Any]) -> dict[str, Any]:
+    """A trace with its arrays as Plotly's typed ones of float32, six digits: finer than any screen. Only numbers are drawn."""
+    return {name: as_bytes(value) if isinstance(value, np.ndarray) else value for name, value in trace.items()}
+
+
+def as_bytes(numbers: Array) -> dict[str, str]:
     single = np.where(np.isfinite(numbers), numbers, np.nan).astype("<f4")
     return {"dtype": "f4", "bdata": base64.b64encode(single.tobytes()).decode()}

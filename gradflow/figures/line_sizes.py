@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from gradflow.derivation import Derivation
-from gradflow.figures.theme import MAGNITUDE, TIME_AXIS, decades, figure, log_ticks, subscripted
+from gradflow.figures.theme import MAGNITUDE, TIME_AXIS, colour_bar, decades, figure, log_ticks, subscripted
 
 GROUPS = {"forward": "forward", "local": "local", "back": "gradients"}
 
@@ -21,8 +21,7 @@ def line_sizes(d: Derivation, step: int, height: int = 440) -> go.Figure:
     z = d.log10_norm[rows]
     finite = z[np.isfinite(z)]
     low, high = decades(float(finite.min(initial=0.0)), float(finite.max(initial=0.0)))
-    ticks = log_ticks(low, high, 6)
-    length = len(d.steps)
+    length, symbols = len(d.steps), d.symbols
     parts = [line.part for line in d.lines for _ in line.equations]
     by_part = groupby(range(len(rows)), lambda place: parts[rows[place]])
     groups = [(part, list(places)) for part, places in by_part]
@@ -47,7 +46,7 @@ def line_sizes(d: Derivation, step: int, height: int = 440) -> go.Figure:
         yaxis={
             "range": [len(rows) - 0.5, -0.5],
             "tickvals": list(range(len(rows))),
-            "ticktext": [subscripted(d.symbols[row]) for row in rows],
+            "ticktext": [subscripted(symbols[row]) for row in rows],
             "tickfont": {"size": 14 if len(rows) < 20 else 12},
             "showgrid": False,
         },
@@ -58,12 +57,7 @@ def line_sizes(d: Derivation, step: int, height: int = 440) -> go.Figure:
             "colorscale": MAGNITUDE,
             "cmin": low,
             "cmax": high,
-            "colorbar": {
-                "title": {"text": "norm", "side": "right"},
-                "tickvals": ticks["tickvals"],
-                "ticktext": ticks["ticktext"],
-                "thickness": 14,
-            },
+            "colorbar": colour_bar("norm", log_ticks(low, high, 6)),
         },
     )
 

@@ -12,6 +12,7 @@ from gradflow.figures.theme import (
     CELL_DASHES,
     MAGNITUDE,
     REFERENCE,
+    colour_bar,
     columns,
     decades,
     figure,
@@ -82,19 +83,8 @@ def step_axis(names: list[str]) -> dict:
 
 def inside_bar(low: float, high: float) -> dict:
     """The colour scale in the empty corner of the matrix."""
-    ticks = log_ticks(low, high, 4)
-    return {
-        "orientation": "h",
-        "title": {"text": "‖∂L<sub>k</sub>/∂h<sub>t</sub>‖", "side": "top"},
-        "tickvals": ticks["tickvals"],
-        "ticktext": ticks["ticktext"],
-        "thickness": 12,
-        "len": 0.34,
-        "x": 1.0,
-        "xanchor": "right",
-        "y": 1.0,
-        "yanchor": "top",
-    }
+    place = {"orientation": "h", "thickness": 12, "len": 0.34, "x": 1.0, "xanchor": "right", "y": 1.0, "yanchor": "top"}
+    return colour_bar("‖∂L<sub>k</sub>/∂h<sub>t</sub>‖", log_ticks(low, high, 4), **place)
 
 
 def heatmap(m: LossMatrix, k: str, names: list[str]) -> dict:

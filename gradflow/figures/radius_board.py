@@ -8,7 +8,7 @@ import plotly.graph_objects as go
 from numpy.typing import ArrayLike, NDArray
 
 from gradflow.activations import Array
-from gradflow.figures.frames import Moving, packed
+from gradflow.figures.frames import Moving
 from gradflow.figures.pictures import png
 from gradflow.figures.theme import (
     EXPLODING,
@@ -115,8 +115,8 @@ def one_of(studies: Studies) -> RadiusStudy:
 
 
 def changing(trace: Trace) -> Trace:
-    """What of a moving trace a frame must say; its look stays."""
-    return {key: trace[key] for key in ("x", "y", "text") if key in trace}
+    """What of a moving trace a frame must say: arrays and words; lists and its look stay."""
+    return {key: value for key, value in trace.items() if key == "text" or isinstance(value, np.ndarray)}
 
 
 def axis_numbers(studies: Studies) -> dict[str, str]:
@@ -136,6 +136,7 @@ def moving_at(studies: Studies, r: int) -> list[Trace]:
     return [
         eigenvalues(studies, radius),
         *(powers(s, radius) | on(studies, "powers") for s in studies.values()),
+        peaks(studies, radius),
         factors(studies, r),
         *(curve(s, r) | on(studies, "curves") for s in studies.values()),
         *(level(s, r) | on(studies, init) for init, s in studies.items()),
@@ -156,23 +157,29 @@ def eigenvalues(studies: Studies, radius: float) -> Trace:
     values = radius * np.concatenate([s.eigenvalues for s in studies.values()])
     inks = [INKS[init] for init, s in studies.items() for _ in s.eigenvalues]
     marker = {"color": [ink[0] for ink in inks], "symbol": [ink[2] for ink in inks], "size": 6}
-    return {**quiet("markers"), "x": packed(values.real), "y": packed(values.imag), "marker": marker}
+    return {**quiet("markers"), "x": values.real, "y": values.imag, "marker": marker}
 
 
 def powers(s: RadiusStudy, radius: float) -> Trace:
-    """‖W_hh^k‖ over k, with its peak named where it lies inside."""
+    """‖W_hh^k‖ over k."""
     log = s.log10_powers_at(radius)
-    peak = int(np.argmax(log))
-    text = [""] * len(log)
-    if 0 < peak < len(log) - 1 and log[peak] > 0.01:
-        text[peak] = f"{number(10.0 ** log[peak])} at k = {peak}"
+    return {**quiet("lines"), "x": list(range(len(log))), "y": log, "line": thick(s)}
+
+
+def peaks(studies: Studies, radius: float) -> Trace:
+    """The greatest power of every start, named where it is neither the first nor the last."""
+    logs = [s.log10_powers_at(radius) for s in studies.values()]
+    at = [int(np.argmax(log)) for log in logs]
+    inside = [0 < k < len(log) - 1 and log[k] > 0.01 for k, log in zip(at, logs, strict=True)]
     return {
-        **quiet("lines+text"),
-        "x": list(range(len(log))),
-        "y": packed(log),
-        "text": text,
+        **quiet("text"),
+        "x": np.array(at, float),
+        "y": np.array([log[k] for k, log in zip(at, logs, strict=True)]),
+        "text": [
+            f"{number(10.0 ** log[k])} at k = {k}" if ok else "" for k, log, ok in zip(at, logs, inside, strict=True)
+        ],
         "textposition": "top right",
-        "line": thick(s),
+        **on(studies, "powers"),
     }
 
 
@@ -186,8 +193,8 @@ def factors(studies: Studies, r: int) -> Trace:
     }
     return {
         **quiet("lines+markers"),
-        "x": [one_of(studies).radii[r]] * (len(studies) + 2),
-        "y": packed([0.0, *(s.per_step_factor[r] for s in studies.values()), 10.0]),
+        "x": np.full(len(studies) + 2, one_of(studies).radii[r]),
+        "y": np.array([0.0, *(s.per_step_factor[r] for s in studies.values()), 10.0]),
         "line": {"color": REFERENCE, "width": 1.5},
         "marker": marker,
         **on(studies, "factor"),
@@ -197,7 +204,7 @@ def factors(studies: Studies, r: int) -> Trace:
 def curve(s: RadiusStudy, r: int) -> Trace:
     """The gradient at every step, at one radius."""
     share = s.log10_share[r]
-    return {**quiet("lines"), "x": list(range(len(share))), "y": packed(share), "line": thick(s)}
+    return {**quiet("lines"), "x": list(range(len(share))), "y": share, "line": thick(s)}
 
 
 def level(s: RadiusStudy, r: int) -> Trace:
@@ -208,7 +215,7 @@ def level(s: RadiusStudy, r: int) -> Trace:
     return {
         **quiet("lines+text"),
         "x": [0, last, None, 0],
-        "y": [radius, radius, None, top],
+        "y": np.array([radius, radius, np.nan, top]),
         "text": ["", "", "", name],
         "textposition": "top right",
         "cliponaxis": False,
@@ -241,7 +248,7 @@ def measured(studies: Studies, init: str) -> Trace:
     s, (colour, dash, _) = studies[init], INKS[init]
     return {
         "x": s.radii,
-        "y": packed(s.per_step_factor),
+        "y": s.per_step_factor,
         "mode": "lines",
         "name": STARTS[init],
         "line": {"color": colour, "dash": dash, "width": 2.5},
@@ -254,7 +261,7 @@ def predicted(studies: Studies, name: str, values: ArrayLike, dash: str) -> Trac
     """A line of theory over ρ."""
     return {
         "x": one_of(studies).radii,
-        "y": packed(values),
+        "y": values,
         "mode": "lines",
         "name": name,
         "line": {"color": REFERENCE, "dash": dash, "width": 2},
@@ -271,7 +278,7 @@ def faint(studies: Studies) -> Trace:
     return {
         **quiet("lines"),
         "x": [*range(some.log10_share.shape[1]), None] * len(shares),
-        "y": packed(np.concatenate([part for share in shares for part in (share, gap)])),
+        "y": np.concatenate([part for share in shares for part in (share, gap)]),
         "line": {"color": translucent(REFERENCE, 0.5), "width": 1.2},
         **on(studies, "curves"),
     }
@@ -283,7 +290,7 @@ def contour(studies: Studies, init: str) -> Trace:
     return {
         **quiet("lines"),
         "x": list(range(studies[init].log10_share.shape[1] - 1)),
-        "y": packed(studies[init].contour[:-1]),
+        "y": studies[init].contour[:-1],
         "line": line,
         **on(studies, init),
     }
@@ -333,13 +340,17 @@ def axes(studies: Studies, domains: Mapping[str, Place]) -> Trace:
     some = one_of(studies)
     last, top = some.log10_share.shape[1] - 1, some.radii[-1]
     highest = max(np.nanmax(s.per_step_factor, initial=1.3) for s in studies.values())
-    plane: Trace = {"range": [-1.1 * top, 1.1 * top], "dtick": 2}
+    # square by its place, not by its range: a range that Plotly widens is new to it when the page is drawn again
+    plane: Trace = {"range": [-1.1 * top, 1.1 * top], "dtick": 2, "constrain": "domain"}
     time: Trace = {"range": [-0.5, last + 0.5], "showgrid": False, "nticks": 4}
     back_in_time = {"title": {"text": "← gradient      step t      loss →"}}
     factor: Trace = {"range": [0, 1.08 * highest], "title": {"text": "factor per step"}}
     share = {"title": {"text": subscripted("‖∂L/∂h_t‖")}, **log_ticks(*reach(studies), 6)}
     out: dict[str, tuple[Trace, Trace]] = {
-        "plane": ({**plane, "title": {"text": "Re λ"}}, {**plane, "title": {"text": "Im λ"}, "scaleanchor": "x"}),
+        "plane": (
+            {**plane, "constraintoward": "left", "title": {"text": "Re λ"}},
+            {**plane, "title": {"text": "Im λ"}, "scaleanchor": "x"},
+        ),
         "powers": (
             {"range": [0, len(some.log10_powers) - 1], "title": {"text": "k steps back"}},
             log_ticks(-POWER_REACH, 1.1 * POWER_REACH, 5),

@@ -5,6 +5,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 import plotly.graph_objects as go
 
 from gradflow.cells import CELLS
@@ -20,9 +21,10 @@ VANISHING_LINE = "#9A7BD0"  # VANISHING as a line: readable on white and on blac
 CLIPPING_COLOURS = {"none": EXPLODING, "norm": "#56B4E9", "value": "#CC79A7"}
 CLIPPING_DASHES = {"none": "solid", "norm": "solid", "value": "6px,2px"}
 REFERENCE = "#808080"  # readable on white and on black
+HANDLE = "#7A6FC0"  # so is this, and it is no cell's colour
 FLOAT32_SMALLEST = math.log10(1.1754943508222875e-38)
 MAGNITUDE = "Viridis"  # perceptually uniform, safe for colour-blind readers
-MARGIN = {"l": 76, "r": 16, "t": 46, "b": 58}
+MARGIN = {"l": 76, "r": 16, "t": 46, "b": 58, "pad": 8}
 TIME_AXIS = "← gradient flows back      step t      loss →"
 
 CONFIG: dict[str, Any] = {
@@ -61,7 +63,17 @@ def decades(lowest: float, highest: float) -> tuple[float, float]:
 
 
 # room that an axis makes for itself costs Plotly a second pass over the whole figure; a legend that wraps may have it
-AXIS = {"tickfont": {"size": 15}, "zeroline": False, "automargin": False}
+AXIS = {"tickfont": {"size": 15}, "zeroline": False, "automargin": False, "gridcolor": translucent(REFERENCE, 0.2)}
+# the whole look, so that no template is needed, and none that differs between light and dark: the page inks the words
+LOOK: dict[str, Any] = {
+    "paper_bgcolor": "rgba(0,0,0,0)",
+    "plot_bgcolor": "rgba(0,0,0,0)",
+    "font": {"family": "Source Sans, sans-serif", "size": 16},
+    "hovermode": "x",
+    "hoverlabel": {"bgcolor": "#2B2933", "bordercolor": REFERENCE, "font": {"color": "#FFFFFF", "size": 14}},
+    "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": REFERENCE, "activecolor": HANDLE},
+    "legend": {"orientation": "h", "x": 0, "y": 1.0, "yanchor": "bottom", "xanchor": "left", "font": {"size": 15}},
+}
 
 
 def figure(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
@@ -75,27 +87,40 @@ def common_look(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> d
     Traces and layout are plain dicts and become a figure in one go: Plotly's `add_…` and `update_…` methods validate anew at
     each call, which takes ten times as long, at every move of a slider.
     """
-    common = {
-        "paper_bgcolor": "rgba(0,0,0,0)",
-        "plot_bgcolor": "rgba(0,0,0,0)",
-        "font": {"size": 16},
-        "hovermode": "x",
-        "legend": {
-            "orientation": "h",
-            "x": 0,
-            "y": 1.0,
-            "yanchor": "bottom",
-            "xanchor": "left",
-            "font": {"size": 15},
-        },
-    }
     axes = {
-        name: {**AXIS, **part, "title": {"font": {"size": 16}, "standoff": 6, **part.get("title", {})}}
+        name: {
+            **AXIS,
+            "showgrid": name[0] == "y",
+            **part,
+            "title": {"font": {"size": 16}, "standoff": 6, **part.get("title", {})},
+        }
         for name, part in layout.items()
         if name.startswith(("xaxis", "yaxis"))
     }
-    margin = {**MARGIN, **layout.get("margin", {})}
-    return {"data": list(data), "layout": {"height": height, **common, **layout, **axes, "margin": margin}}
+    whole = {part: {**usual, **layout.get(part, {})} for part, usual in (("font", LOOK["font"]), ("margin", MARGIN))}
+    return {"data": listed(data), "layout": {"height": height, **LOOK, **layout, **axes, **whole}}
+
+
+def listed(part: Any) -> Any:
+    """A part of a figure with every one-dimensional array as a list, None where there is no number.
+
+    An array would be sent packed, and Plotly takes a packed one for new data each time the page around it is drawn.
+    """
+    if isinstance(part, dict):
+        return {name: listed(value) for name, value in part.items()}
+    if isinstance(part, (list, tuple)) and any(isinstance(value, (dict, np.ndarray)) for value in part):
+        return [listed(value) for value in part]
+    if isinstance(part, np.ndarray) and part.ndim == 1:
+        return [value if part.dtype.kind != "f" or math.isfinite(value) else None for value in part.tolist()]
+    return part
+
+
+def colour_bar(quantity: str, ticks: dict[str, Any], **place: Any) -> dict[str, Any]:
+    """The scale beside a map, with ticks from `log_ticks`."""
+    look = {"thickness": 14, "outlinewidth": 0, "tickfont": {"size": 13}, "len": 0.75, **place}
+    side = "top" if place.get("orientation") == "h" else "right"
+    title = {"text": quantity, "side": side, "font": {"size": 15}}
+    return {**look, "title": title, "tickvals": ticks["tickvals"], "ticktext": ticks["ticktext"]}
 
 
 def columns(count: int, gap: float) -> list[tuple[str, float, float]]:

@@ -6,7 +6,16 @@ from math import ceil
 import numpy as np
 import plotly.graph_objects as go
 
-from gradflow.figures.theme import CELL_COLOURS, MAGNITUDE, columns, decades, figure, log_ticks, subscripted
+from gradflow.figures.theme import (
+    CELL_COLOURS,
+    MAGNITUDE,
+    colour_bar,
+    columns,
+    decades,
+    figure,
+    log_ticks,
+    subscripted,
+)
 from gradflow.findings import NAMES
 from gradflow.summary import Summary
 
@@ -19,7 +28,6 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
     drawn = [s for s in summaries.values() if s.units.size]
     finite = np.concatenate([s.units[np.isfinite(s.units)] for s in drawn] or [np.zeros(1)])
     low, high = decades(float(finite.min(initial=0.0)), float(finite.max(initial=0.0)))
-    ticks = log_ticks(low, high, 6)
     length = max((s.length for s in drawn), default=1)
     inner = [round(length / 4), round(3 * length / 4)]  # no label at an edge, where the next map's would touch it
     axes: dict[str, dict] = {}
@@ -45,12 +53,6 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
             "showgrid": False,
             **({"matches": "y"} if k else {}),
         }
-    colorbar = {
-        "title": {"text": subscripted("|∂L/∂h_t[i]|"), "side": "right"},
-        "tickvals": ticks["tickvals"],
-        "ticktext": ticks["ticktext"],
-        "thickness": 14,
-    }
     return figure(
         [unit_map(s, k) for k, s in zip(places, drawn, strict=True)],
         height if len(rows) < 2 else round(1.5 * height),
@@ -58,7 +60,12 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
         annotations=[heading(s, k) for k, s in zip(places, drawn, strict=True)],
         hovermode="closest",
         margin={"r": 144},
-        coloraxis={"colorscale": MAGNITUDE, "cmin": low, "cmax": high, "colorbar": colorbar},
+        coloraxis={
+            "colorscale": MAGNITUDE,
+            "cmin": low,
+            "cmax": high,
+            "colorbar": colour_bar(subscripted("|∂L/∂h_t[i]|"), log_ticks(low, high, 6)),
+        },
     )
 
 

@@ -18,4 +18,6 @@ def draw(figure: go.Figure, key: str, alt: str, presenter_scale: float = PRESENT
     }
     if presenting():
         figure = enlarged(figure, presenter_scale)
-    st.plotly_chart(figure, key=key, config={**CONFIG, "toImageButtonOptions": as_image}, alt=alt)
+    # Streamlit hands each figure to Plotly twice; it sees that nothing is new only without a template, and where we say so
+    figure.layout.template, figure.layout.datarevision = None, 1
+    st.plotly_chart(figure, key=key, theme=None, config={**CONFIG, "toImageButtonOptions": as_image}, alt=alt)

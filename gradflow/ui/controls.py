@@ -26,6 +26,9 @@ WORDS = {
     "series": "Sunspots",
     "text": "Text",
     "impulse": "Impulse",
+    "forward": "Forward",
+    "local": "Local",
+    "back": "Back",
 }
 
 

@@ -38,11 +38,20 @@ OWN = {
     "derivation_unit": Knob(
         "Unit", "The hidden unit whose value is shown; of a smaller network the last.", symbol="i", high=127, step=1
     ),
+    "derivation_part": Knob(
+        "Lines",
+        "Of one step: its way forward, the derivatives it multiplies with, its way back.",
+        choices=tuple(PART_TITLES),
+    ),
 }
 with own_controls():
     cell = control("derivation_cell", "lstm", OWN["derivation_cell"])
     step = control("derivation_step", 50, OWN["derivation_step"])
     unit = control("derivation_unit", 0, OWN["derivation_unit"])
+picture, table = st.container(), st.container(key="derivation")
+with table:
+    # one part at a time: a browser takes longer to set its formulas than to draw the picture
+    part = control("derivation_part", "back", OWN["derivation_part"])
 
 with problems_told("The derivation"):
     exp = experiment(cell=cell)
@@ -56,12 +65,12 @@ step = min(step, len(d.steps))
 
 finding = title_of(d, step)
 title(finding)
-draw(line_sizes(d, step), key="line_sizes", alt=finding)
-st.markdown(WORDS)
-with st.container(key="derivation"):
-    for part, heading in PART_TITLES.items():
-        st.subheader(heading, anchor=False)
-        st.markdown(lines_table(d, part, step))
+with picture:
+    draw(line_sizes(d, step), key="line_sizes", alt=finding)
+    st.markdown(WORDS)
+with table:
+    st.subheader(PART_TITLES[part], anchor=False)
+    st.markdown(lines_table(d, part, step))
 
 share(
     csv=lambda: d.to_frame().to_csv(index=False).encode(),

@@ -24,6 +24,8 @@ EFFECTS = [
     ("derivation_cell", "peephole", True, {}),
     ("derivation_step", 20, False, {}),
     ("derivation_unit", 5, False, {}),
+    ("derivation_part", "forward", False, {}),
+    ("derivation_part", "local", False, {}),
     ("activation", "sigmoid", True, {}),
     ("spectral_radius", 1.5, True, {}),
     ("spectral_radius", 1.5, False, {"rescale": False}),
@@ -67,7 +69,7 @@ def library(page):
 
 
 def table(page):
-    """The rows of all tables: equation, source and place, norm, range, unit's value."""
+    """The rows of the part shown: equation, source and place, norm, range, unit's value."""
     rows = [line for text in page.app.markdown for line in text.value.splitlines() if line.startswith("| $")]
     return [[cell.strip() for cell in row.strip("|").split(" | ")] for row in rows]
 
@@ -87,10 +89,10 @@ def assert_the_library_s(page):
     layout = drawn(page)["layout"]
     assert layout["yaxis"]["ticktext"] == [subscripted(d.symbols[row]) for row in d.drawn]
     assert {(s["x0"], s["x1"]) for s in layout["shapes"] if s["type"] == "rect"} == {(step - 0.5, step + 0.5)}
-    equations = [(line, equation) for line in d.lines for equation in line.equations]
-    rows = table(page)
-    assert len(rows) == len(equations)
-    for number, ((line, equation), row) in enumerate(zip(equations, rows, strict=True)):
+    part = page.settings["derivation_part"]
+    equations = enumerate((line, equation) for line in d.lines for equation in line.equations)
+    shown = [(number, line, equation) for number, (line, equation) in equations if line.part == part]
+    for (number, line, equation), row in zip(shown, table(page), strict=True):
         latex, source, norm, values, unit = row
         assert latex == f"${equation.latex}$"
         assert source.startswith(f"`{line.source}`") if equation is line.equations[0] else source == ""
@@ -140,6 +142,9 @@ def test_a_control_changes_what_it_should_and_only_that(page, key, value, change
         assert drawn(page) == figure
         assert [row[:-1] for row in table(page)] == [row[:-1] for row in rows]
         assert [row[-1] for row in table(page)] != [row[-1] for row in rows]
+    elif key == "derivation_part":
+        assert drawn(page) == figure
+        assert not {row[0] for row in table(page)} & {row[0] for row in rows}
     elif key == "derivation_step":
         assert [row[:2] for row in table(page)] == [row[:2] for row in rows]
         assert table(page) != rows
@@ -152,6 +157,7 @@ EXTREMES = {
     "derivation_cell": list(CELLS),
     "derivation_step": [1, 300],
     "derivation_unit": [0, 127],
+    "derivation_part": ["forward", "local", "back"],
     "text": ["xy", "y" * 5000],
 }
 
@@ -178,8 +184,20 @@ def test_the_extremes_of_a_control(page, key):
         {"length": 1},
         {"hidden": 1, "derivation_unit": 100, "activation": "relu", "spectral_radius": 0.0},
         {"derivation_cell": "rnn", "activation": "relu", "spectral_radius": 3.0, "input": "noise", "length": 300},
-        {"derivation_cell": "peephole", "forget_bias": -10.0, "chrono": True, "length": 1},
-        {"derivation_cell": "gru", "gru_reset": "before", "gru_update": "write", "update_bias": 10.0},
+        {
+            "derivation_cell": "peephole",
+            "derivation_part": "forward",
+            "forget_bias": -10.0,
+            "chrono": True,
+            "length": 1,
+        },
+        {
+            "derivation_cell": "gru",
+            "derivation_part": "local",
+            "gru_reset": "before",
+            "gru_update": "write",
+            "update_bias": 10.0,
+        },
     ],
     ids=str,
 )
@@ -200,10 +218,11 @@ def test_overflow_is_said_in_words():
 
 
 def test_a_bad_sentence_is_answered_with_a_sentence(page):
-    page.set(text="   ")
+    page.set(derivation_part="local", text="   ")
     assert "5,000" in page.warning
     assert not page.figures
     page.set(text="Fine again.")
+    assert page.settings["derivation_part"] == "local"
     assert_the_library_s(page)
 
 

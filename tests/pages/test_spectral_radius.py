@@ -91,13 +91,19 @@ def assert_frame_shows(traces, want, r):
     values = three[0].radii[r] * np.concatenate([s.eigenvalues for s in three])
     close(decoded(plane["x"]), values.real)
     close(decoded(plane["y"]), values.imag)
-    powers, factors, curves, levels = others[:3], others[3], others[4:7], others[7:]
+    powers, (peaks, factors), curves, levels = others[:3], others[3:5], others[5:8], others[8:]
     close(decoded(factors["y"])[1:-1], [s.per_step_factor[r] for s in three])
-    assert set(decoded(factors["x"])) == {three[0].radii[r]}
-    for s, power, curve, level in zip(three, powers, curves, levels, strict=True):
+    close(decoded(factors["x"]), [three[0].radii[r]] * 5)
+    for s, power, curve in zip(three, powers, curves, strict=True):
         close(decoded(power["y"]), s.log10_powers_at(s.radii[r]))
         close(decoded(curve["y"]), s.log10_share[r])
-        assert level["y"][:2] == [s.radii[r]] * 2
+    for s, k, log, named in zip(three, decoded(peaks["x"]), decoded(peaks["y"]), peaks["text"], strict=True):
+        all_powers = s.log10_powers_at(s.radii[r])
+        assert k == all_powers.argmax()
+        close([log], [all_powers.max()])
+        assert named.endswith(f" at k = {k:g}") if named else k in (0, len(all_powers) - 1) or log <= 0.01
+    for s, level in zip(three, levels, strict=True):
+        close(decoded(level["y"])[:2], [s.radii[r]] * 2)
         shown = re.search(rf"×({SHOWN}) per step", level["text"][-1])[1]
         if s.per_step_factor[r] == 0.0:
             assert shown == "0"
