@@ -195,7 +195,8 @@ def observe(flow: Flow, biases: Sequence[Array]) -> list[Observed]:
     for k, unit_biases in enumerate(biases):
         which = slice(k * batch, (k + 1) * batch)
         seen = logit[:, which][own[:, which]]
-        counts, _ = np.histogram(np.clip(seen, LOGIT_EDGES[0], LOGIT_EDGES[-1]), LOGIT_EDGES)
+        ends = float(LOGIT_EDGES[0]), float(LOGIT_EDGES[-1])
+        counts, _ = np.histogram(np.clip(seen, *ends), len(LOGIT_EDGES) - 1, ends)
         observed.append(
             Observed(
                 {quantity: norm[:, which] for quantity, norm in norms.items()},

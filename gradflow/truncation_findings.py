@@ -72,6 +72,14 @@ def table(length: int, chosen: Sequence[Style], compared: Mapping[str, Sequence[
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def paths_finding(chosen: Style, length: int) -> str:
+    """What the picture of the paths shows."""
+    kept = path_depths(length, chosen.k1, chosen.k2).sum() / path_depths(length, length, length).sum()
+    return (
+        f"Passes of {steps(chosen.k2)} every {chosen.k1} keep {percent(kept)} of the ways from a loss to earlier steps"
+    )
+
+
 def paths_words(chosen: Style, length: int) -> str:
     """The sentences beside the paths."""
     lost = int((path_depths(length, chosen.k1, chosen.k2) == 0).sum())

@@ -12,7 +12,7 @@ from gradflow.loss_findings import matrix_words, reach_title
 from gradflow.loss_matrix import LossMatrix
 from gradflow.losses import SEQUENCE_TYPES
 from gradflow.truncation import Truncation
-from gradflow.truncation_findings import Style, bias_title, paths_words, styles, table
+from gradflow.truncation_findings import Style, bias_title, paths_finding, paths_words, styles, table
 
 TEXT = "The keys to the old cabinet are on the table, and nobody knows why."
 NAN = float("nan")
@@ -165,6 +165,8 @@ def test_truncation_in_words():
     assert "| RNN: norm, angle | 0.88 ×, 7.5° | – |" in text
     assert "| steps back in all | 16 | 16 |" in text
     assert "24 of 40 losses" in paths_words(chosen, 40)
+    assert "100 % of the ways" in paths_finding(Style("full", 40, 40), 40)
+    assert "3 steps every 3 keep 47 %" in paths_finding(Style("chunks", 3, 3), 8)  # 17 of 36
     assert "lost" not in paths_words(every, 40)
 
 

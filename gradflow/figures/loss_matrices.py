@@ -22,6 +22,9 @@ from gradflow.figures.theme import (
 from gradflow.findings import NAMES, power_of_ten
 from gradflow.loss_matrix import LossMatrix
 
+SMALL = {"showgrid": False, "tickfont": {"size": 13}}
+WITH = "with 10^%{z:.1f}<extra></extra>"
+THUMBNAIL = 64  # rows and columns that a small map can show
 FITTING = {"x": 44, "y": 16}  # so many inputs, or words, can be read along an axis
 
 
@@ -36,11 +39,13 @@ def loss_matrix_map(by_type: Mapping[str, LossMatrix], loss: int, height: int = 
     m = by_type["many-to-many"]
     low, high = value_range(list(by_type.values()))
     names = axis_names(m.steps)
+    hover = f"loss at %{{y}}<br>reaches %{{x}}<br>{WITH}"
+    named = {**heatmap(m, ""), "x": names, "y": names, "hovertemplate": hover}
     row = m.log10_norm[loss]
     rows_low, rows_high = decades(lowest(row, m.log10_total), highest(row, m.log10_total))
     rows = rows_high - rows_low
     return figure(
-        [heatmap(m, "", names), *reach_lines(m, names), *row_lines(m, loss, names)],
+        [named, *reach_lines(m, names), *row_lines(m, loss, names)],
         height,
         xaxis={
             **step_axis(names),
@@ -72,13 +77,7 @@ def loss_matrix_map(by_type: Mapping[str, LossMatrix], loss: int, height: int = 
 
 def step_axis(names: list[str]) -> dict:
     """An axis whose categories are the states, so that hovering names them."""
-    return {
-        "type": "category",
-        "categoryorder": "array",
-        "categoryarray": names,
-        "showgrid": False,
-        "tickfont": {"size": 13},
-    }
+    return {**SMALL, "type": "category", "categoryorder": "array", "categoryarray": names}
 
 
 def inside_bar(low: float, high: float) -> dict:
@@ -87,18 +86,15 @@ def inside_bar(low: float, high: float) -> dict:
     return colour_bar("‖∂L<sub>k</sub>/∂h<sub>t</sub>‖", log_ticks(low, high, 4), **place)
 
 
-def heatmap(m: LossMatrix, k: str, names: list[str]) -> dict:
+def heatmap(m: LossMatrix, k: str) -> dict:
     """The matrix on axes k; blank where it is exactly zero."""
     return {
         "type": "heatmap",
-        "x": names,
-        "y": names,
         "z": np.where(np.isfinite(m.log10_norm), m.log10_norm, np.nan).astype(np.float32),
         "coloraxis": "coloraxis",
         "xaxis": f"x{k}",
         "yaxis": f"y{k}",
         "hoverongaps": False,
-        "hovertemplate": "loss at %{y}<br>reaches %{x}<br>with 10^%{z:.1f}<extra></extra>",
     }
 
 
@@ -218,25 +214,22 @@ def type_maps(by_type: Mapping[str, LossMatrix], height: int = 320) -> go.Figure
     low, high = value_range(list(by_type.values()))
     data, axes, headings = [], {}, []
     for (k, left, right), (sequence_type, m) in zip(columns(len(by_type), gap=0.025), by_type.items(), strict=True):
-        names = axis_names(m.steps)
-        data.append(heatmap(m, k, names))
+        data.append(thumbnail(m, k))
         inner = [round(m.length / 4), round(3 * m.length / 4)]
         axes[f"xaxis{k}"] = {
-            **step_axis(names),
+            **SMALL,
             "domain": [left, right],
             "anchor": f"y{k}",
             "range": [-0.5, m.length + 0.5],
             "tickvals": inner,
-            "ticktext": [str(t) for t in inner],
             "title": {"text": "step t"},
         }
         first = {"showticklabels": False} if k else {"title": {"text": "loss at step k", "standoff": 10}}
         axes[f"yaxis{k}"] = {
-            **step_axis(names),
+            **SMALL,
             "anchor": f"x{k}",
             "range": [m.length + 0.5, -0.5],
             "tickvals": inner,
-            "ticktext": [str(t) for t in inner],
             **first,
         }
         headings.append(heading(sequence_type.replace("-", "-<br>", 1), k))
@@ -249,6 +242,20 @@ def type_maps(by_type: Mapping[str, LossMatrix], height: int = 320) -> go.Figure
         margin={"t": 44},
         coloraxis={"colorscale": MAGNITUDE, "cmin": low, "cmax": high, "showscale": False},
     )
+
+
+def thumbnail(m: LossMatrix, k: str) -> dict:
+    """The matrix thinned to what a small map can show, its last row and column among them."""
+    stride = -(-(m.length + 1) // THUMBNAIL)
+    first = m.length % stride
+    whole = heatmap(m, k)
+    return {
+        **whole,
+        "z": whole["z"][first::stride, first::stride],
+        **dict.fromkeys(("x0", "y0"), first),
+        **dict.fromkeys(("dx", "dy"), stride),
+        "hovertemplate": f"loss at step %{{y}}<br>reaches step %{{x}}<br>{WITH}",
+    }
 
 
 def heading(text: str, k: str) -> dict:

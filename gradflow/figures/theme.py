@@ -63,7 +63,13 @@ def decades(lowest: float, highest: float) -> tuple[float, float]:
 
 
 # room that an axis makes for itself costs Plotly a second pass over the whole figure; a legend that wraps may have it
-AXIS = {"tickfont": {"size": 15}, "zeroline": False, "automargin": False, "gridcolor": translucent(REFERENCE, 0.2)}
+AXIS = {
+    "tickfont": {"size": 15},
+    "zeroline": False,
+    "ticks": "",
+    "automargin": False,
+    "gridcolor": translucent(REFERENCE, 0.2),
+}
 # the whole look, so that no template is needed, and none that differs between light and dark: the page inks the words
 LOOK: dict[str, Any] = {
     "paper_bgcolor": "rgba(0,0,0,0)",

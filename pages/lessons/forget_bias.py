@@ -29,7 +29,7 @@ PRESETS = {  # name: forget-gate bias, Chrono, help
 }
 BIASES = tuple(float(b) for b in range(-2, 9))
 SIDE_BY_SIDE, HIGH = (0.0, 1.0, 2.0, 5.0), 5.0
-SEEDS = 8
+SEEDS = 5
 
 
 def choose(forget_bias: float, chrono: bool) -> None:

@@ -7,7 +7,7 @@ import streamlit as st
 from gradflow.experiment import Experiment, Knob, read_sequences
 from gradflow.figures import bias_curves, path_counts, surviving_paths
 from gradflow.truncation import go_back, path_depths, truncate, truncated_gradients, truncations_frame
-from gradflow.truncation_findings import BIAS, COUNTS, bias_title, paths_words, styles, table
+from gradflow.truncation_findings import BIAS, COUNTS, bias_title, paths_finding, paths_words, styles, table
 from gradflow.ui.cache import shared
 from gradflow.ui.chart import draw
 from gradflow.ui.controls import control
@@ -70,7 +70,7 @@ title(finding)
 draw(
     surviving_paths({style.heading: path_depths(length, style.k1, style.k2) for style in all_styles}),
     key="surviving_paths",
-    alt=finding,
+    alt=paths_finding(chosen, length),  # stays while the gradients change, and so does the picture
 )
 st.markdown(table(length, all_styles, compared))
 st.markdown(paths_words(chosen, length))

@@ -15,7 +15,7 @@ from gradflow.experiment import KNOBS
 from gradflow.memory_findings import memory_title, per_step
 
 BIASES = tuple(map(float, range(-2, 9)))
-SEEDS = 8
+SEEDS = 5
 measured, swept = cache(gf.measure_memory), cache(gf.sweep_memory)
 
 # what a control may change: the present LSTM, the GRU beside it, and the two sweeps
