@@ -6,7 +6,7 @@ values and powers of all radii therefore follow from W's.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -52,7 +52,7 @@ class RadiusStudy:
     def __repr__(self) -> str:
         return f"<RadiusStudy of {len(self.radii)} radii from {self.experiment.init}>"
 
-    @property
+    @cached_property
     def per_step_factor(self) -> Array:
         """What ‖∂L/∂h‖ is multiplied with per step back, (R,)."""
         with np.errstate(under="ignore"):

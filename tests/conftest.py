@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import settings
 
+from gradflow.figures.theme import UNCHECKED
+
+UNCHECKED.clear()  # here Plotly checks every property of every figure
 settings.register_profile("gradflow", deadline=None, max_examples=40, derandomize=True)
 settings.load_profile("gradflow")
 

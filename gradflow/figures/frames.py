@@ -8,7 +8,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from gradflow.activations import Array
-from gradflow.figures.theme import HANDLE, REFERENCE
+from gradflow.figures.theme import HANDLE, REFERENCE, UNCHECKED
 
 
 class Moving(go.Figure):
@@ -28,7 +28,7 @@ class Moving(go.Figure):
             "font": {"size": 12},
             **slider,
         }
-        super().__init__({**still, "layout": {**still["layout"], "sliders": [look]}})
+        super().__init__({**still, "layout": {**still["layout"], "sliders": [look]}}, **UNCHECKED)
         # a figure takes no other attributes than Plotly's
         self.__dict__["moving"] = [{**frame, "data": [*map(packed, frame["data"])]} for frame in frames]
 

@@ -82,9 +82,13 @@ LOOK: dict[str, Any] = {
 }
 
 
+# Plotly checks every property of every trace, at every move of a slider; the tests let it check all figures instead
+UNCHECKED: dict[str, Any] = {"_validate": False}
+
+
 def figure(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
     """A figure with the common look, see `common_look`."""
-    return go.Figure(common_look(data, height, **layout))
+    return go.Figure(common_look(data, height, **layout), **UNCHECKED)
 
 
 def common_look(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> dict[str, Any]:
@@ -104,18 +108,18 @@ def common_look(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> d
         if name.startswith(("xaxis", "yaxis"))
     }
     whole = {part: {**usual, **layout.get(part, {})} for part, usual in (("font", LOOK["font"]), ("margin", MARGIN))}
-    return {"data": listed(data), "layout": {"height": height, **LOOK, **layout, **axes, **whole}}
+    return {"data": listed(data), "layout": listed({"height": height, **LOOK, **layout, **axes, **whole})}
 
 
 def listed(part: Any) -> Any:
-    """A part of a figure with every one-dimensional array as a list, None where there is no number.
+    """A part of a figure with tuples and one-dimensional arrays as lists, None where there is no number.
 
     An array would be sent packed, and Plotly takes a packed one for new data each time the page around it is drawn.
     """
     if isinstance(part, dict):
         return {name: listed(value) for name, value in part.items()}
-    if isinstance(part, (list, tuple)) and any(isinstance(value, (dict, np.ndarray)) for value in part):
-        return [listed(value) for value in part]
+    if isinstance(part, (list, tuple)):
+        return [listed(value) if isinstance(value, (dict, list, tuple, np.ndarray)) else value for value in part]
     if isinstance(part, np.ndarray) and part.ndim == 1:
         return [value if part.dtype.kind != "f" or math.isfinite(value) else None for value in part.tolist()]
     return part
