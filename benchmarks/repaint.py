@@ -1,7 +1,8 @@
 """A slider released → every figure repainted, in Chromium, as a ratio to a bare Streamlit page: python -m benchmarks.repaint
 
-The bare page has the same number of figures, empty but for the slider's value in the title, so that they are repainted
-too. Both pages are moved in turn, to values that nobody has computed yet. Needs Chromium on PATH and playwright.
+The bare page has the same number of figures, with --panels of panels, for one figure may hold several. They are empty but for
+the slider's value in the title, so that they are repainted too. Both pages are moved in turn, to values that nobody has
+computed yet. Needs Chromium on PATH and playwright.
 """
 
 import contextlib
@@ -42,6 +43,7 @@ WATCH = """() => {
         .observe(document.querySelector('.stApp'), {subtree: true, childList: true, attributes: true});
 }"""
 FIGURES = "document.querySelectorAll('.js-plotly-plot').length"
+PANELS = "document.querySelectorAll('.js-plotly-plot .cartesianlayer > .subplot').length"
 
 
 @contextlib.contextmanager
@@ -96,7 +98,7 @@ def main() -> None:
                 browser.new_page(viewport={"width": 1280, "height": 720}),
                 f"{app}/?lesson={lesson.url}" if lesson.url else app,
             )
-            figures = ours.evaluate(FIGURES)
+            figures = ours.evaluate(PANELS if "--panels" in sys.argv else FIGURES)
             with tempfile.TemporaryDirectory() as folder:
                 (Path(folder) / "bare.py").write_text(BARE.format(figures=figures))
                 with serving("bare.py", Path(folder)) as bare_address:
@@ -105,7 +107,7 @@ def main() -> None:
                     bare.close()
             ours.close()
             a, b = (median(column) for column in zip(*times, strict=True))
-            print(f"{lesson.title}: {figures} figures, {a:.0f} ms, bare {b:.0f} ms, ratio {a / b:.2f}", flush=True)
+            print(f"{lesson.title}: {figures}, {a:.0f} ms, bare {b:.0f} ms, ratio {a / b:.2f}", flush=True)
         browser.close()
 
 
