@@ -5,7 +5,7 @@ from pathlib import Path
 from threading import Barrier, Thread
 
 import pytest
-from visit import FRAME, KINDS, Visit
+from visit import FRAME, KINDS, URLS, Visit
 
 from gradflow.summary import summarise
 from gradflow.ui import cache
@@ -37,6 +37,18 @@ def test_a_page_opens_on_a_finished_picture(name):
     page.app.session_state["equations"] = True
     page.run()
     assert any(code.value.startswith(("def ", "@", "class ")) for code in page.app.code)
+
+
+@pytest.mark.parametrize("name", URLS)
+def test_plotly_can_tell_that_a_figure_handed_over_twice_is_the_same(name):
+    """Streamlit does so; each of these would make the browser draw it twice, half as fast again for everybody."""
+    for figure in Visit(name).figures:
+        assert figure["layout"]["datarevision"] == 1
+        assert "template" not in figure["layout"]
+        lines = [trace.get(axis) for trace in figure["data"] for axis in "xy"]
+        assert not [values for values in lines if isinstance(values, dict)]
+        if figure["layout"]["yaxis"].get("scaleanchor") == "x":  # else Plotly widens the range
+            assert figure["layout"]["xaxis"]["constrain"] == "domain"
 
 
 def test_every_lesson_has_its_own_address_and_known_controls():
