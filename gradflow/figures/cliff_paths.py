@@ -16,7 +16,6 @@ from gradflow.figures.pictures import png
 from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, colour_bar, common_look, log_ticks
 from gradflow.findings import number
 
-SCALE = f"{MAGNITUDE}_r"  # the goal is bright
 LOW, HIGH = -4.0, 0.0  # log10 of the error from the brightest colour to the darkest
 WIDTHS = {"none": 10.0, "norm": 6.0, "value": 2.5}  # where the paths are one, all three are seen
 LABEL = "#1B1A22"  # on its white label, in light and in dark
@@ -74,8 +73,8 @@ def error_map(surface: Surface) -> Part:
 
 def coloured(log10_error: Array) -> NDArray[np.uint8]:
     """log10 values as colours, (…, 4)."""
-    ramp = np.array([unlabel_rgb(c) for c in sample_colorscale(SCALE, 256)]).round().astype(np.uint8)
-    share = np.clip((log10_error - LOW) / (HIGH - LOW), 0.0, 1.0)
+    ramp = np.array([unlabel_rgb(c) for c in sample_colorscale(MAGNITUDE, 256)]).round().astype(np.uint8)
+    share = np.clip((HIGH - log10_error) / (HIGH - LOW), 0.0, 1.0)  # the goal is bright
     colours = ramp[np.round(255 * share).astype(int)]
     return np.concatenate([colours, np.full((*colours.shape[:-1], 1), 255, np.uint8)], axis=-1)
 
@@ -84,7 +83,8 @@ def scale() -> Part:
     """The picture's colours, beside it; an empty trace carries them."""
     bar = colour_bar("error E", log_ticks(LOW, HIGH, 5))
     bar["ticktext"][0] = f"≤ {bar['ticktext'][0]}"
-    colours = {"color": [LOW], "cmin": LOW, "cmax": HIGH, "colorscale": SCALE, "showscale": True, "colorbar": bar}
+    look = {"colorscale": MAGNITUDE, "reversescale": True, "showscale": True, "colorbar": bar}
+    colours = {"color": [LOW], "cmin": LOW, "cmax": HIGH, **look}
     return {"x": [None], "y": [None], "mode": "markers", "marker": colours, "showlegend": False, "hoverinfo": "skip"}
 
 

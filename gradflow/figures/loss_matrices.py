@@ -83,7 +83,7 @@ def step_axis(names: list[str]) -> dict:
 def inside_bar(low: float, high: float) -> dict:
     """The colour scale in the empty corner of the matrix."""
     place = {"orientation": "h", "thickness": 12, "len": 0.34, "x": 1.0, "xanchor": "right", "y": 1.0, "yanchor": "top"}
-    return colour_bar("‖∂L<sub>k</sub>/∂h<sub>t</sub>‖", log_ticks(low, high, 4), **place)
+    return colour_bar("‖∂L<sub>k</sub>/∂h<sub>t</sub>‖", log_ticks(low, high, 2), **place)
 
 
 def heatmap(m: LossMatrix, k: str) -> dict:

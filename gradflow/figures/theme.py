@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
+from plotly.colors import get_colorscale
 
 from gradflow.cells import CELLS
 
@@ -23,7 +24,7 @@ CLIPPING_DASHES = {"none": "solid", "norm": "solid", "value": "6px,2px"}
 REFERENCE = "#808080"  # readable on white and on black
 HANDLE = "#7A6FC0"  # so is this, and it is no cell's colour
 FLOAT32_SMALLEST = math.log10(1.1754943508222875e-38)
-MAGNITUDE = "Viridis"  # perceptually uniform, safe for colour-blind readers
+MAGNITUDE = get_colorscale("Viridis")  # perceptually uniform, safe for colour-blind readers
 MARGIN = {"l": 76, "r": 16, "t": 46, "b": 58, "pad": 8}
 TIME_AXIS = "← gradient flows back      step t      loss →"
 

@@ -1,12 +1,15 @@
 """The frame around every lesson: links good and bad, hidden controls, presenter size, one computation for a whole class."""
 
+import json
 import random
 from pathlib import Path
 from threading import Barrier, Thread
 
+import plotly.graph_objects as go
 import pytest
 from visit import FRAME, KINDS, URLS, Visit
 
+from gradflow.figures.theme import UNCHECKED
 from gradflow.summary import summarise
 from gradflow.ui import cache
 from gradflow.ui.frame import SHARED
@@ -37,6 +40,23 @@ def test_a_page_opens_on_a_finished_picture(name):
     page.app.session_state["equations"] = True
     page.run()
     assert any(code.value.startswith(("def ", "@", "class ")) for code in page.app.code)
+
+
+@pytest.mark.parametrize("name", URLS)
+def test_a_figure_that_plotly_does_not_check_is_as_one_that_it_does(name, monkeypatch):
+    monkeypatch.setitem(UNCHECKED, "_validate", False)
+    for figure in Visit(name).figures:
+        parts = {part: figure[part] for part in ("data", "layout")}
+        checked = go.Figure(parts)
+        checked.layout.template = None
+        assert telling(json.loads(checked.to_json())) == telling(parts)
+
+
+def telling(part):
+    """Without what says nothing."""
+    if isinstance(part, dict):
+        return {name: telling(value) for name, value in part.items() if value not in (None, [])}
+    return [telling(value) for value in part] if isinstance(part, list) else part
 
 
 @pytest.mark.parametrize("name", URLS)
