@@ -15,7 +15,8 @@ import gradflow as gf
 from gradflow.figures import radius_board
 from gradflow.figures.frames import packed
 from gradflow.figures.pictures import png
-from gradflow.figures.radius_board import MAP_REACH, SIDE_BY_SIDE, STACKED, tinted
+from gradflow.figures.radius_board import SIDE_BY_SIDE, STACKED
+from gradflow.figures.radius_traces import MAP_REACH, tinted
 from gradflow.figures.theme import EXPLODING, VANISHING
 from gradflow.radii import RadiusStudy, study_radii
 from gradflow.radius_findings import radius_title, radius_words

@@ -42,7 +42,7 @@ def clipped_runs(strong: ClippedRun, weak: ClippedRun, threshold: float, height:
         xaxis2={
             "title": {"text": "‖∂L/∂θ‖ before clipping → after"},
             "anchor": "y2",
-            **log_ticks(least - 0.5, most + 1.5, 8),
+            **log_ticks(least - 0.5, most + max(1.5, 0.25 * (most - least)), 8),  # room for the last number on a phone
         },
         yaxis2={"range": [1.6, -0.6], "domain": [0.0, 0.24], "anchor": "x2", "showgrid": False},
         shapes=[
