@@ -41,6 +41,13 @@ def at(bias: float, memories: Iterable[Memory]) -> Memory:
     return next(m for m in memories if m.bias == bias)
 
 
+def chosen(exp: Experiment, cell: str, bias: float, swept: tuple[Memory, ...], seeds: tuple[int, ...]) -> Memory:
+    """The network that the controls describe: one of the swept ones where its bias is among theirs."""
+    if bias in BIASES and not exp.chrono:
+        return at(bias, swept)
+    return shared(measure_memory)(exp, cell, seeds)
+
+
 def python_code(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> str:
     """A program that prints the page's numbers."""
     return (
@@ -74,7 +81,8 @@ with problems_told("Forget-gate bias"):
     lstm_sweep = shared(sweep_memory)(unbiased, "lstm", BIASES, seeds)
     gru_sweep = shared(sweep_memory)(unbiased, "gru", BIASES, seeds)
     chrono = shared(measure_memory)(replace(unbiased, chrono=True), "lstm", seeds)
-    lstm, gru = (shared(measure_memory)(exp, cell, seeds) for cell in ("lstm", "gru"))
+    lstm = chosen(exp, "lstm", exp.forget_bias, lstm_sweep, seeds)
+    gru = chosen(exp, "gru", exp.update_bias, gru_sweep, seeds)
 
 others = [m for m in lstm_sweep if m.bias in SIDE_BY_SIDE and m.bias != lstm.bias]
 side_by_side: list[Memory] = sorted([*others, lstm], key=lambda m: float("inf") if m.bias is None else m.bias)
