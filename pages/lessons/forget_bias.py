@@ -43,20 +43,27 @@ def at(bias: float, memories: Iterable[Memory]) -> Memory:
 
 def chosen(exp: Experiment, cell: str, bias: float, swept: tuple[Memory, ...], seeds: tuple[int, ...]) -> Memory:
     """The network that the controls describe: one of the swept ones where its bias is among theirs."""
-    if bias in BIASES and not exp.chrono:
-        return at(bias, swept)
-    return shared(measure_memory)(exp, cell, seeds)
+    return at(bias, swept) if is_swept(exp, bias) else shared(measure_memory)(exp, cell, seeds)
+
+
+def is_swept(exp: Experiment, bias: float) -> bool:
+    return bias in BIASES and not exp.chrono
 
 
 def python_code(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> str:
     """A program that prints the page's numbers."""
+    lstm, gru = (
+        f"{cell}_sweep[{BIASES.index(bias)}]" if is_swept(exp, bias) else f"gf.measure_memory(exp, '{cell}', seeds)"
+        for cell, bias in (("lstm", exp.forget_bias), ("gru", exp.update_bias))
+    )
     return (
         f"import gradflow as gf\n\n{experiment_code(exp, 'cell')}"
         f"seeds = range({seeds[0]}, {seeds[-1] + 1})\n"
-        "lstm = gf.measure_memory(exp, 'lstm', seeds)\n"
-        "gru = gf.measure_memory(exp, 'gru', seeds)\n"
-        f"swept = [*gf.sweep_memory(exp, 'lstm', {BIASES}, seeds), *gf.sweep_memory(exp, 'gru', {BIASES}, seeds)]\n\n"
-        "for m in [lstm, gru, *swept]:\n"
+        f"lstm_sweep = gf.sweep_memory(exp, 'lstm', {BIASES}, seeds)\n"
+        f"gru_sweep = gf.sweep_memory(exp, 'gru', {BIASES}, seeds)\n"
+        f"lstm = {lstm}\n"
+        f"gru = {gru}\n\n"
+        "for m in [lstm, gru, *lstm_sweep, *gru_sweep]:\n"
         f"    print(m.cell, m.bias, m.factor({quantity!r}), m.law_factor, m.written, m.newest, m.passed)\n\n"
         "# m.curves, m.law: log10 at steps 0 … T\n"
     )
