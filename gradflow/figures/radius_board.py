@@ -30,6 +30,7 @@ from gradflow.figures.theme import (
 
 REACH = 40.0  # decades either way: a curve beyond them has left its picture
 POWER_REACH = 2.0
+STOP = 0.1  # the slider's step in ρ: each stop is a frame, and frames are most of what a browser has to read
 # where the panels are: left and right, bottom and top, as shares of the figure
 Place = tuple[list[float], list[float]]
 SIDE_BY_SIDE: dict[str, Place] = {
@@ -77,9 +78,11 @@ def radius_board(studies: Studies, radius: float, narrow: bool = False) -> go.Fi
     """
     radii = one_of(studies).radii
     still = standing(studies)
-    moving = [moving_at(studies, r) for r in range(len(radii))]
+    present = radii.index(radius)
+    stops = [r for r, there in enumerate(radii) if r == present or np.isclose(there / STOP, round(there / STOP))]
+    moving = [moving_at(studies, r) for r in stops]
     followers = list(range(len(still), len(still) + len(moving[0])))
-    at = radii.index(radius)
+    at = stops.index(present)
     where = STACKED if narrow else SIDE_BY_SIDE
     ramp, labels = scale(where["maps"])
     shape = ON_A_PHONE if narrow else ON_A_SCREEN
@@ -94,8 +97,8 @@ def radius_board(studies: Studies, radius: float, narrow: bool = False) -> go.Fi
         **shape,
     )
     frames = [
-        {"name": f"{radius:.2f}", "traces": followers, "data": [changing(trace) for trace in traces]}
-        for radius, traces in zip(radii, moving, strict=True)
+        {"name": f"{radii[r]:.2f}", "traces": followers, "data": [changing(trace) for trace in traces]}
+        for r, traces in zip(stops, moving, strict=True)
     ]
     slider = SLIDER_ON_A_PHONE if narrow else SLIDER_ON_A_SCREEN
     return Moving(drawn, frames, at, currentvalue={"prefix": "ρ = ", "font": {"size": 18}}, **slider)
