@@ -10,9 +10,10 @@ import streamlit as st
 from gradflow.ui import ICON
 from gradflow.ui.frame import frame
 from gradflow.ui.lessons import LESSONS
-from gradflow.ui.link import asked_lesson
+from gradflow.ui.link import asked_lesson, first_run
 
-st.set_page_config(page_title="gradflow", page_icon=str(ICON), layout="wide")
+if first_run():  # it holds for the session; said at every run, it would have the browser go through the whole page once more
+    st.set_page_config(page_title="gradflow", page_icon=str(ICON), layout="wide")
 
 lessons = {
     st.Page(lesson.path, title=lesson.title, url_path=lesson.url, default=not lesson.url): lesson for lesson in LESSONS

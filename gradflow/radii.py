@@ -11,7 +11,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from gradflow.activations import ACTIVATIONS, Array
 from gradflow.checks import check_choice, check_number, shown
@@ -74,10 +74,11 @@ class RadiusStudy:
         """For every step t the smallest radius at which ‖∂L/∂h_t‖ rises through ‖∂L/∂h_T‖, (T + 1,); NaN where none does."""
         return rises_through_one(self.radii, self.log10_share)
 
-    def log10_powers_at(self, radius: float) -> Array:
-        """log10 ‖W_hh^k‖₂ at one radius for k = 0 … K, (K + 1,): what a linear network does to the worst gradient."""
+    def log10_powers_at(self, radius: ArrayLike) -> Array:
+        """log10 ‖W_hh^k‖₂ for k = 0 … K, (…, K + 1), at radii (…): what a linear network does to the worst gradient."""
         k = np.arange(len(self.log10_powers))
-        scale = np.log10(radius) if radius > 0.0 else -np.inf
+        with np.errstate(divide="ignore"):
+            scale = np.log10(np.asarray(radius, float))[..., None]
         return np.where(k == 0, 0.0, self.log10_powers + np.maximum(k, 1) * scale)
 
 
@@ -236,7 +237,7 @@ def radii_frame(studies: Mapping[str, RadiusStudy]) -> "pd.DataFrame":
             "bound": s.bound[:, None],
             "eigenvalue_real": np.outer(s.radii, s.eigenvalues.real),
             "eigenvalue_imaginary": np.outer(s.radii, s.eigenvalues.imag),
-            "log10_power": np.stack([s.log10_powers_at(radius) for radius in s.radii]),
+            "log10_power": s.log10_powers_at(s.radii),
         }
         for quantity, values in values_at_all.items():
             rows, columns = values.shape

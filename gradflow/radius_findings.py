@@ -40,7 +40,8 @@ def radius_words(studies: dict[str, RadiusStudy], seeds: int) -> str:
     ]
     gamma = ACTIVATIONS[s.experiment.activation].max_slope
     details = [
-        f"Curves, maps and factors are medians over {seeds} seeds; eigenvalues and powers are the first seed's. "
+        f"Curves, maps and factors are medians over {seeds} seeds; eigenvalues and powers are the first seed's; "
+        "starts with the same powers, ρ^k, share a line. "
         "Faint curves: the Gaussian start at other radii. Maps: cool vanishing, warm exploding, grey exactly zero, "
         "the line where the gradient is unchanged.",
         f"The bound γ σ_max(W_hh) has γ = max φ′ = {gamma:g} and σ_max = {number(s.sigma_max)} ρ for the Gaussian start; for the "

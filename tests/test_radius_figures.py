@@ -16,7 +16,7 @@ from gradflow.figures import radius_board
 from gradflow.figures.frames import packed
 from gradflow.figures.pictures import png
 from gradflow.figures.radius_board import SIDE_BY_SIDE, STACKED
-from gradflow.figures.radius_traces import MAP_REACH, tinted
+from gradflow.figures.radius_traces import MAP_REACH, PALETTE, different_powers, lefts, levels
 from gradflow.figures.theme import EXPLODING, VANISHING
 from gradflow.radii import RadiusStudy, study_radii
 from gradflow.radius_findings import radius_title, radius_words
@@ -32,7 +32,7 @@ def studies():
 
 
 def pixels(address):
-    """The picture in an address, read by the PNG specification: chunks with checksums, unfiltered rows."""
+    """Levels and palette of the picture in an address, read by the PNG specification: chunks with checksums, unfiltered rows."""
     data = base64.b64decode(address.removeprefix("data:image/png;base64,"))
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     chunks, at = {}, 8
@@ -42,44 +42,65 @@ def pixels(address):
         assert struct.unpack(">I", data[at + 8 + length : at + 12 + length]) == (zlib.crc32(kind + body),)
         chunks[kind] = body
         at += 12 + length
-    assert list(chunks) == [b"IHDR", b"IDAT", b"IEND"]
+    assert list(chunks) == [b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"]
     columns, rows, *kind = struct.unpack(">IIBBBBB", chunks[b"IHDR"])
-    assert kind == [8, 6, 0, 0, 0]
-    lines = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(rows, 1 + 4 * columns)
+    assert kind == [8, 3, 0, 0, 0]
+    lines = np.frombuffer(zlib.decompress(chunks[b"IDAT"]), np.uint8).reshape(rows, 1 + columns)
     assert not lines[:, 0].any()
-    return lines[:, 1:].reshape(rows, columns, 4)
+    colours = np.frombuffer(chunks[b"PLTE"], np.uint8).reshape(-1, 3)
+    opacity = np.frombuffer(chunks[b"tRNS"], np.uint8)
+    return lines[:, 1:], np.column_stack([colours, opacity])
 
 
-def test_a_picture_holds_its_colours():
-    colours = np.arange(2 * 3 * 4, dtype=np.uint8).reshape(2, 3, 4)
-    np.testing.assert_array_equal(pixels(png(colours)), colours)
+def test_a_picture_holds_its_levels_and_their_colours():
+    picture = np.array([[0, 1, 2], [2, 0, 1]], np.uint8)
+    colours = np.arange(3 * 4, dtype=np.uint8).reshape(3, 4)
+    got_levels, got_colours = pixels(png(picture, colours))
+    np.testing.assert_array_equal(got_levels, picture)
+    np.testing.assert_array_equal(got_colours, colours)
 
 
 def test_colours_are_warm_above_one_cool_below_and_none_at_one():
     log = np.array([-2 * MAP_REACH, -MAP_REACH / 2, 0.0, MAP_REACH / 2, 2 * MAP_REACH, -np.inf, np.nan])
-    colours = tinted(log)
+    colours = PALETTE[levels(log)]
     hexes = ["#" + bytes(colour[:3]).hex().upper() for colour in colours]
     assert hexes[:2] == [VANISHING] * 2
     assert hexes[3:5] == [EXPLODING] * 2
-    assert colours[:5, 3].tolist() == [255, 128, 0, 128, 255]
+    np.testing.assert_allclose(colours[:5, 3], [255, 127.5, 0, 127.5, 255], atol=1.5)  # in 127 steps
     assert hexes[5] not in (VANISHING, EXPLODING)  # exactly zero is not "below what we plot"
     assert colours[5, 3] > 0
     assert colours[6, 3] == 0
+    assert len(PALETTE) == 256
 
 
 def test_arrays_are_packed_as_float32():
-    got = packed({"y": np.array([1.0, -np.inf, np.nan, 0.1]), "text": ["a"]})
-    np.testing.assert_array_equal(decoded(got["y"]), np.array([1.0, np.nan, np.nan, 0.1], np.float32))
-    assert got["text"] == ["a"]
+    (got,) = packed(np.array([[1.0, -np.inf, np.nan, 0.1]]))
+    np.testing.assert_array_equal(decoded(got), np.array([1.0, np.nan, np.nan, 0.1], np.float32))
+    one, words = packed([np.array([0.1]), ["a"]])
+    np.testing.assert_array_equal(decoded(one), np.array([0.1], np.float32))
+    assert words == ["a"]
 
 
-def test_the_maps_show_the_studies_from_the_largest_radius_down(studies):
+def test_the_maps_show_the_studies_from_the_largest_radius_down_side_by_side(studies):
     figure = radius_board(studies, 1.0)
-    image = pixels(figure.layout.images[0].source)
-    share = studies["gaussian"].log10_share
-    np.testing.assert_array_equal(image[0], tinted(share[-1]))
-    np.testing.assert_array_equal(image[40], tinted(share[2]))  # ρ = 1 of 3.00, 2.95 … 0.00
-    np.testing.assert_array_equal(image[-1], tinted(share[0]))
+    (picture,) = figure.layout.images
+    image, colours = pixels(picture.source)
+    np.testing.assert_array_equal(colours, PALETTE)
+    per_column = picture.sizex / image.shape[1]
+    for s, left in zip(studies.values(), lefts(studies), strict=False):
+        for step in (0, 7, EXP.length):
+            column = int((left + step + 0.5) / per_column)  # the picture begins half a step before the first
+            assert picture.x + column * per_column <= left + step < picture.x + (column + 1) * per_column
+            want = levels(s.log10_share[:, step])
+            # ρ = 3.00, 2.95 … 0.00 from the top
+            np.testing.assert_array_equal(image[[0, 30, 40, 50, 60], column], want[::-1])
+    np.testing.assert_array_equal(image[[0, 30, 60], -1], levels(np.array([MAP_REACH, 0.0, -MAP_REACH])))
+
+
+def test_starts_with_the_same_powers_share_a_line(studies):
+    drawn = different_powers(studies)
+    assert [s.experiment.init for s in drawn] == ["gaussian", "orthogonal"]
+    np.testing.assert_allclose(studies["identity"].log10_powers, drawn[1].log10_powers, atol=1e-12)
 
 
 @pytest.mark.parametrize("narrow", [False, True])

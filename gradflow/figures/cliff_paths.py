@@ -13,7 +13,7 @@ from gradflow.cliff import Descent, Surface
 from gradflow.clipping import CLIPPED
 from gradflow.figures.frames import Moving
 from gradflow.figures.pictures import png
-from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, colour_bar, common_look, log_ticks
+from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, colour_bar, log_ticks
 from gradflow.findings import number
 
 LOW, HIGH = -4.0, 0.0  # log10 of the error from the brightest colour to the darkest
@@ -30,12 +30,16 @@ def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 
     The reader should conclude that the unclipped descent is thrown away by one step at the cliff's edge, and that the
     clipped ones stay near it. A path that leaves the picture for good ends in words that say where it went.
     """
-    view, steps = by_kind["none"].view, len(by_kind["none"].w) - 1
-    still = [scale()]
-    walks = [walked(by_kind, step) for step in range(steps + 1)]
-    drawn = common_look(
-        [*still, *walks[-1]],
+    view, steps = by_kind["none"].view, len(by_kind["none"].w)
+    unlabelled = {"ticklen": 0, "minorticklen": 0, "font": {"size": 1, "color": "rgba(0,0,0,0)"}}
+    value = {"prefix": "step ", "xanchor": "right", "font": {"size": 15, "color": REFERENCE}}
+    return Moving(
+        [scale()],
+        [trace for kind, descent in by_kind.items() for trace in walk(kind, descent)],
+        [str(step) for step in range(steps)],
+        steps - 1,
         height,
+        {"currentvalue": value, "pad": {"t": 66}, **unlabelled},
         xaxis={"title": {"text": "weight w"}, "range": view["w"], "showgrid": False},
         yaxis={"title": {"text": "bias b"}, "range": view["b"], "showgrid": False},
         images=[error_map(surface)],
@@ -45,21 +49,13 @@ def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 
         hovermode="closest",
         font={"size": 15},
     )
-    moving = list(range(len(still), len(drawn["data"])))
-    frames = [
-        {"name": str(step), "traces": moving, "data": [{"x": t["x"], "y": t["y"]} for t in walk]}
-        for step, walk in enumerate(walks)
-    ]
-    value = {"prefix": "step ", "xanchor": "right", "font": {"size": 15, "color": REFERENCE}}
-    unlabelled = {"ticklen": 0, "minorticklen": 0, "font": {"size": 1, "color": "rgba(0,0,0,0)"}}
-    return Moving(drawn, frames, steps, currentvalue=value, pad={"t": 66}, **unlabelled)
 
 
 def error_map(surface: Surface) -> Part:
     """The surface as a picture: where a line moves, Plotly would wipe a heatmap away."""
     (left, right), (bottom, top) = surface.w[[0, -1]], surface.b[[0, -1]]
     return {
-        "source": png(coloured(surface.log10_error[::-1])),
+        "source": png(levels(surface.log10_error[::-1]), palette()),
         "xref": "x",
         "yref": "y",
         "x": left,
@@ -71,12 +67,15 @@ def error_map(surface: Surface) -> Part:
     }
 
 
-def coloured(log10_error: Array) -> NDArray[np.uint8]:
-    """log10 values as colours, (…, 4)."""
-    ramp = np.array([unlabel_rgb(c) for c in sample_colorscale(MAGNITUDE, 256)]).round().astype(np.uint8)
-    share = np.clip((HIGH - log10_error) / (HIGH - LOW), 0.0, 1.0)  # the goal is bright
-    colours = ramp[np.round(255 * share).astype(int)]
-    return np.concatenate([colours, np.full((*colours.shape[:-1], 1), 255, np.uint8)], axis=-1)
+def levels(log10_error: Array) -> NDArray[np.uint8]:
+    """log10 values as rows of the palette."""
+    return np.round(255 * np.clip((HIGH - log10_error) / (HIGH - LOW), 0.0, 1.0)).astype(np.uint8)  # the goal is bright
+
+
+def palette() -> NDArray[np.uint8]:
+    """MAGNITUDE in 256 levels, opaque."""
+    ramp = np.array([unlabel_rgb(c) for c in sample_colorscale(MAGNITUDE, 256)])
+    return np.column_stack([ramp, np.full(256, 255)]).round().astype(np.uint8)
 
 
 def scale() -> Part:
@@ -88,30 +87,24 @@ def scale() -> Part:
     return {"x": [None], "y": [None], "mode": "markers", "marker": colours, "showlegend": False, "hoverinfo": "skip"}
 
 
-def walked(by_kind: Mapping[str, Descent], step: int) -> list[Part]:
-    """The paths up to a step: for each kind a line, and the point where it stands."""
-    return [trace for kind, descent in by_kind.items() for trace in walk(kind, descent, step)]
-
-
-def walk(kind: str, descent: Descent, step: int) -> tuple[Part, Part]:
-    w, b, colour = descent.w[: step + 1], descent.b[: step + 1], CLIPPING_COLOURS[kind]
+def walk(kind: str, descent: Descent) -> tuple[Part, Part]:
+    """A path up to each of its steps: a line, and the point where it stands."""
+    colour, ends = CLIPPING_COLOURS[kind], range(1, len(descent.w) + 1)
     line = {
-        "x": w,
-        "y": b,
         "mode": "lines",
         "name": CLIPPED[kind],
         "legendgroup": kind,
         "line": {"color": colour, "width": WIDTHS[kind]},
         "hovertemplate": "w %{x:.3f}, b %{y:.3f}",
+        "moves": {"x": [descent.w[:end] for end in ends], "y": [descent.b[:end] for end in ends]},
     }
     point = {
-        "x": w[-1:],
-        "y": b[-1:],
         "mode": "markers",
         "legendgroup": kind,
         "marker": {"color": colour, "size": 14, "line": {"color": "#FFFFFF", "width": 2}},
         "showlegend": False,
         "hoverinfo": "skip",
+        "moves": {"x": descent.w[:, None], "y": descent.b[:, None]},
     }
     return line, point
 

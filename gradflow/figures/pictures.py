@@ -1,4 +1,4 @@
-"""An array of colours as a picture inside a figure."""
+"""An array of levels as a picture inside a figure."""
 
 import base64
 import struct
@@ -8,12 +8,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def png(colours: NDArray[np.uint8]) -> str:
-    """A (rows, columns, 4) array of red, green, blue and opacity, 0 to 255, as the address of a PNG that holds it."""
-    rows, columns, _ = colours.shape
-    lines = np.concatenate([np.zeros((rows, 1), np.uint8), colours.reshape(rows, -1)], axis=1)  # 0: no filter
-    header = struct.pack(">IIBBBBB", columns, rows, 8, 6, 0, 0, 0)  # 8 bits, RGBA
-    parts = ((b"IHDR", header), (b"IDAT", zlib.compress(lines.tobytes(), 1)), (b"IEND", b""))
+def png(levels: NDArray[np.uint8], palette: NDArray[np.uint8]) -> str:
+    """The address of a PNG of levels (rows, columns): numbers of rows of the palette (≤ 256, 4), red, green, blue, opacity."""
+    rows, columns = levels.shape
+    lines = np.concatenate([np.zeros((rows, 1), np.uint8), levels], axis=1)  # 0: no filter
+    parts = (
+        (b"IHDR", struct.pack(">IIBBBBB", columns, rows, 8, 3, 0, 0, 0)),  # 8 bits, of a palette
+        (b"PLTE", palette[:, :3].tobytes()),
+        (b"tRNS", palette[:, 3].tobytes()),
+        (b"IDAT", zlib.compress(lines.tobytes())),
+        (b"IEND", b""),
+    )
     chunks = [
         struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body)) for kind, body in parts
     ]

@@ -7,22 +7,18 @@ import numpy as np
 import plotly.graph_objects as go
 
 from gradflow.figures.frames import Moving
-from gradflow.figures.pictures import png
 from gradflow.figures.radius_traces import (
-    MAP_REACH,
+    PANELS,
     Studies,
     Trace,
-    axis_numbers,
-    changing,
-    moving_at,
+    lefts,
+    maps,
+    moving,
     one_of,
-    radius_map,
     standing,
-    tinted,
 )
 from gradflow.figures.theme import (
     REFERENCE,
-    common_look,
     decades,
     log_ticks,
     subscripted,
@@ -53,17 +49,16 @@ HEADINGS = {
     "factor": "Gradient kept per step",
     "curves": "Gradient that reaches step t",
 }
-MAP_GAP = 0.02
 LEGEND = {"orientation": "h", "yanchor": "bottom", "font": {"size": 14}}
 ON_A_SCREEN: dict[str, Any] = {
     "height": 560,
-    "margin": {"l": 60, "r": 70, "t": 51, "b": 136},
+    "margin": {"l": 60, "r": 48, "t": 51, "b": 136, "autoexpand": False},
     "legend": {**LEGEND, "x": -0.06, "y": 1.02},
 }
 SLIDER_ON_A_SCREEN: dict[str, Any] = {"pad": {"t": 40}}
 ON_A_PHONE: dict[str, Any] = {
     "height": 1400,
-    "margin": {"l": 60, "r": 48, "t": 216, "b": 58},
+    "margin": {"l": 60, "r": 48, "t": 216, "b": 58, "autoexpand": False},
     "legend": {**LEGEND, "x": -0.2, "y": 1.105},
 }
 SLIDER_ON_A_PHONE: dict[str, Any] = {"pad": {"b": 24}, "x": -0.16, "len": 1.28, "y": 1.0, "yanchor": "bottom"}
@@ -77,39 +72,26 @@ def radius_board(studies: Studies, radius: float, narrow: bool = False) -> go.Fi
     `radius`, one of the studies' radii, is where the slider begins; `narrow` puts the panels below one another, for a phone.
     """
     radii = one_of(studies).radii
-    still = standing(studies)
     present = radii.index(radius)
-    stops = [r for r, there in enumerate(radii) if r == present or np.isclose(there / STOP, round(there / STOP))]
-    moving = [moving_at(studies, r) for r in stops]
-    followers = list(range(len(still), len(still) + len(moving[0])))
-    at = stops.index(present)
+    tenths = np.array(radii) / STOP
+    stops = [r for r, whole in enumerate(np.isclose(tenths, tenths.round())) if whole or r == present]
     where = STACKED if narrow else SIDE_BY_SIDE
-    ramp, labels = scale(where["maps"])
+    slider = SLIDER_ON_A_PHONE if narrow else SLIDER_ON_A_SCREEN
     shape = ON_A_PHONE if narrow else ON_A_SCREEN
-    drawn = common_look(
-        [*still, *moving[at]],
-        **axes(studies, places(studies, where)),
-        annotations=[*(heading(where[panel], text) for panel, text in HEADINGS.items()), *labels],
-        shapes=references(studies),
-        images=[*(radius_map(studies, init) for init in studies), ramp],
+    return Moving(
+        standing(studies),
+        moving(studies, stops),
+        [f"{radii[r]:.2f}" for r in stops],
+        stops.index(present),
+        slider={"currentvalue": {"prefix": "ρ = ", "font": {"size": 18}}, **slider},
+        **axes(studies, where),
+        annotations=[heading(where[panel], text) for panel, text in HEADINGS.items()],
+        shapes=references(),
+        images=[maps(studies)],
         font={"size": 14},
         hovermode="closest",
         **shape,
     )
-    frames = [
-        {"name": f"{radii[r]:.2f}", "traces": followers, "data": [changing(trace) for trace in traces]}
-        for r, traces in zip(stops, moving, strict=True)
-    ]
-    slider = SLIDER_ON_A_PHONE if narrow else SLIDER_ON_A_SCREEN
-    return Moving(drawn, frames, at, currentvalue={"prefix": "ρ = ", "font": {"size": 18}}, **slider)
-
-
-def places(studies: Studies, where: Mapping[str, Place]) -> dict[str, Place]:
-    """The place of every panel and of every start's map."""
-    left, right = where["maps"][0]
-    width = (right - left - MAP_GAP * (len(studies) - 1)) / len(studies)
-    starts = [left + k * (width + MAP_GAP) for k in range(len(studies))]
-    return {**where, **{init: ([x, x + width], where["maps"][1]) for init, x in zip(studies, starts, strict=True)}}
 
 
 def axes(studies: Studies, domains: Mapping[str, Place]) -> Trace:
@@ -121,8 +103,10 @@ def axes(studies: Studies, domains: Mapping[str, Place]) -> Trace:
     plane: Trace = {"range": [-1.1 * top, 1.1 * top], "dtick": 2, "constrain": "domain"}
     time: Trace = {"range": [-0.5, last + 0.5], "showgrid": False, "nticks": 4}
     back_in_time = {"title": {"text": "← gradient      step t      loss →"}}
-    factor: Trace = {"range": [0, 1.08 * highest], "title": {"text": "factor per step"}}
-    share = {"title": {"text": subscripted("‖∂L/∂h_t‖")}, **log_ticks(*reach(studies), 6)}
+    unchanged = {"zeroline": True, "zerolinecolor": REFERENCE, "zerolinewidth": 1.5}
+    share = {"title": {"text": subscripted("‖∂L/∂h_t‖")}, **log_ticks(*reach(studies), 6), **unchanged}
+    *starts, end = lefts(studies)
+    quarters = [round(last / 4), round(3 * last / 4)]
     out: dict[str, tuple[Trace, Trace]] = {
         "plane": (
             {**plane, "constraintoward": "left", "title": {"text": "Re λ"}},
@@ -130,27 +114,28 @@ def axes(studies: Studies, domains: Mapping[str, Place]) -> Trace:
         ),
         "powers": (
             {"range": [0, len(some.log10_powers) - 1], "title": {"text": "k steps back"}},
-            log_ticks(-POWER_REACH, 1.1 * POWER_REACH, 5),
+            {**log_ticks(-POWER_REACH, 1.1 * POWER_REACH, 5), **unchanged},
         ),
-        "factor": ({"range": [0, 1.02 * top], "title": {"text": "ρ"}}, factor),
+        "factor": ({"range": [0, 1.02 * top], "title": {"text": "ρ"}}, {"range": [0, 1.08 * highest]}),
         "curves": ({**time, **back_in_time}, share),
+        "maps": (
+            {
+                "range": [-0.5, end - 0.5],
+                "showgrid": False,
+                "tickvals": [left + t for left in starts for t in quarters],
+                "ticktext": quarters * len(starts),
+                "title": {"text": "step t", "standoff": 8},
+            },
+            {"range": [0, top], "showgrid": False, "dtick": 1, "title": {"text": "ρ"}},
+        ),
     }
-    for k, init in enumerate(studies):
-        labels = {"showticklabels": False} if k else {"title": {"text": "ρ"}}
-        map_time = {
-            **time,
-            "title": {"text": "step t", "standoff": 8},
-            "tickvals": [round(last / 4), round(3 * last / 4)],
-        }
-        out[init] = (map_time, {"range": [0, top], "showgrid": False, "dtick": 1, **labels})
     layout: Trace = {}
-    for panel, (x, y) in out.items():
-        n = axis_numbers(studies)[panel]
-        across, up = domains[panel]
-        for name, part, domain, other in (("xaxis", x, across, "y"), ("yaxis", y, up, "x")):
-            title = {"font": {"size": 14}, "standoff": 2, **part.pop("title", {})}
-            small = {"tickfont": {"size": 13}, "title": title}
-            layout[f"{name}{n}"] = {**small, **part, "domain": domain, "anchor": f"{other}{n}"}
+    for panel, parts in out.items():
+        n = PANELS[panel]
+        for name, other, part, domain in zip("xy", "yx", parts, domains[panel], strict=True):
+            title = {"font": {"size": 14}, "standoff": 2, **part.get("title", {})}
+            look = {"tickfont": {"size": 13}, **part, "title": title, "domain": domain, "anchor": f"{other}{n}"}
+            layout[f"{name}axis{n}"] = look
     return layout
 
 
@@ -168,34 +153,10 @@ def heading(place: Place, text: str) -> Trace:
     return {**at, "text": f"<b>{text}</b>", "showarrow": False, "font": {"size": 14}}
 
 
-def references(studies: Studies) -> list[Trace]:
-    """The unit circle, and "unchanged" where it is a line."""
+def references() -> list[Trace]:
+    """The unit circle, and "unchanged" where a factor is one; where logarithms are zero, an axis' own line says it."""
     look = {"line": {"color": REFERENCE, "width": 1.5}}
-    numbers = axis_numbers(studies)
     circle = {**look, "type": "circle", "x0": -1, "x1": 1, "y0": -1, "y1": 1}
-    levels = {"powers": 0.0, "factor": 1.0, "curves": 0.0}
-    return [circle] + [
-        {
-            **look,
-            "type": "line",
-            "xref": f"x{numbers[p]} domain",
-            "yref": f"y{numbers[p]}",
-            "x0": 0,
-            "x1": 1,
-            "y0": y,
-            "y1": y,
-        }
-        for p, y in levels.items()
-    ]
-
-
-def scale(maps: Place) -> tuple[Trace, list[Trace]]:
-    """The maps' common colours beside them, as a picture and its labels."""
-    _, (bottom, top) = maps
-    ramp = tinted(np.linspace(MAP_REACH, -MAP_REACH, 41)[:, None])
-    place = {"xref": "paper", "yref": "paper", "x": 1.01}
-    picture = {**place, "y": top, "sizex": 0.012, "sizey": top - bottom, "source": png(ramp), "sizing": "stretch"}
-    labels = {f"10<sup>{MAP_REACH:g}</sup>": (top, "top"), "1": ((top + bottom) / 2, "middle")}
-    labels[f"10<sup>−{MAP_REACH:g}</sup>"] = (bottom, "bottom")
-    look = {"xanchor": "left", "showarrow": False, "font": {"size": 12}}
-    return picture, [{**place, **look, "x": 1.022, "y": y, "yanchor": at, "text": t} for t, (y, at) in labels.items()]
+    n = PANELS["factor"]
+    line = {**look, "type": "line", "xref": f"x{n} domain", "yref": f"y{n}", "x0": 0, "x1": 1, "y0": 1, "y1": 1}
+    return [circle, line]

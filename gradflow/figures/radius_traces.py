@@ -12,7 +12,8 @@ from gradflow.figures.theme import EXPLODING, REFERENCE, VANISHING, translucent
 from gradflow.findings import number
 from gradflow.radii import RadiusStudy
 
-PANELS = ("plane", "powers", "factor", "curves")  # then one map for each start
+# each with the number at the end of its axes' names
+PANELS = {"plane": "", "powers": "2", "factor": "3", "curves": "4", "maps": "5"}
 # one cell, so shades of its one colour; dash and marker tell the starts apart
 INKS = {
     "gaussian": ("#D55E00", "solid", "circle"),
@@ -24,6 +25,7 @@ STARTS = {"gaussian": "Gaussian", "orthogonal": "Orthogonal", "identity": "Ident
 FAINT = (0.5, 0.75, 1.25, 1.5, 2.0, 3.0)  # radii whose curves stand behind the present one's
 MAP_REACH = 20.0  # decades from unchanged to the deepest colour
 MAP_ROWS, MAP_COLUMNS = 61, 100
+GAP_COLUMNS, RAMP_COLUMNS = 14, 8  # between two maps; of the colours' scale beside the last
 Trace = dict[str, Any]
 Studies = Mapping[str, RadiusStudy]
 
@@ -33,32 +35,28 @@ def one_of(studies: Studies) -> RadiusStudy:
     return next(iter(studies.values()))
 
 
-def changing(trace: Trace) -> Trace:
-    """What of a moving trace a frame must say: arrays and words; lists and its look stay."""
-    return {key: value for key, value in trace.items() if key == "text" or isinstance(value, np.ndarray)}
-
-
-def axis_numbers(studies: Studies) -> dict[str, str]:
-    """Panel, or start for its map, → the number at the end of its axes' names."""
-    return {panel: str(k) if k > 1 else "" for k, panel in enumerate([*PANELS, *studies], start=1)}
-
-
-def on(studies: Studies, panel: str) -> Trace:
+def on(panel: str) -> Trace:
     """The axes that a trace in this panel belongs to."""
-    n = axis_numbers(studies)[panel]
-    return {"xaxis": f"x{n}", "yaxis": f"y{n}"}
+    return {"xaxis": f"x{PANELS[panel]}", "yaxis": f"y{PANELS[panel]}"}
 
 
-def moving_at(studies: Studies, r: int) -> list[Trace]:
-    """All that moves with the radius, at the r-th one."""
-    radius = one_of(studies).radii[r]
+def lefts(studies: Studies) -> list[float]:
+    """Where on the maps' common axis of steps each start's map begins and, last, where their picture ends."""
+    per_column = one_of(studies).log10_share.shape[1] / MAP_COLUMNS
+    starts = [k * (MAP_COLUMNS + GAP_COLUMNS) * per_column for k in range(len(studies))]
+    return [*starts, starts[-1] + (MAP_COLUMNS + 2 * RAMP_COLUMNS) * per_column]
+
+
+def moving(studies: Studies, stops: list[int]) -> list[Trace]:
+    """All that moves with the radius, and under "moves" where it is at some of the studies' radii, given by their indices."""
+    radii = np.array(one_of(studies).radii)[stops]
     return [
-        eigenvalues(studies, radius),
-        *(powers(s, radius) | on(studies, "powers") for s in studies.values()),
-        peaks(studies, radius),
-        factors(studies, r),
-        *(curve(s, r) | on(studies, "curves") for s in studies.values()),
-        *(level(s, r) | on(studies, init) for init, s in studies.items()),
+        eigenvalues(studies, radii),
+        *(powers(s, radii) for s in different_powers(studies)),
+        peaks(studies, radii),
+        factors(studies, stops),
+        *(curve(s, stops) | on("curves") for s in studies.values()),
+        level(studies, stops),
     ]
 
 
@@ -71,38 +69,49 @@ def thick(s: RadiusStudy) -> Trace:
     return {"color": colour, "dash": dash, "width": 3.5}
 
 
-def eigenvalues(studies: Studies, radius: float) -> Trace:
+def eigenvalues(studies: Studies, radii: Array) -> Trace:
     """Every start's eigenvalues in the complex plane; with ρ they all move straight outwards."""
-    values = radius * np.concatenate([s.eigenvalues for s in studies.values()])
-    inks = [INKS[init] for init, s in studies.items() for _ in s.eigenvalues]
+    at_one = {init: distinct(s.eigenvalues) for init, s in studies.items()}
+    values = np.outer(radii, np.concatenate(list(at_one.values())))
+    inks = [INKS[init] for init, some in at_one.items() for _ in some]
     marker = {"color": [ink[0] for ink in inks], "symbol": [ink[2] for ink in inks], "size": 6}
-    return {**quiet("markers"), "x": values.real, "y": values.imag, "marker": marker}
+    return {**quiet("markers"), "marker": marker, "moves": {"x": values.real, "y": values.imag}}
 
 
-def powers(s: RadiusStudy, radius: float) -> Trace:
+def distinct(values: NDArray[np.complex128]) -> NDArray[np.complex128]:
+    """Each value once: all eigenvalues of an identity are one point."""
+    return values[np.sort(np.unique(np.round(values, 9), return_index=True)[1])]
+
+
+def different_powers(studies: Studies) -> list[RadiusStudy]:
+    """Starts whose powers are a line of their own: all normal ones, an orthogonal and an identity, have the same, ρ^k."""
+    out: list[RadiusStudy] = []
+    for s in studies.values():
+        if not any(np.allclose(s.log10_powers, other.log10_powers, atol=1e-9) for other in out):
+            out.append(s)
+    return out
+
+
+def powers(s: RadiusStudy, radii: Array) -> Trace:
     """‖W_hh^k‖ over k."""
-    log = s.log10_powers_at(radius)
-    return {**quiet("lines"), "x": list(range(len(log))), "y": log, "line": thick(s)}
+    log = s.log10_powers_at(radii)
+    return {**quiet("lines"), "x": list(range(log.shape[1])), "line": thick(s), "moves": {"y": log}, **on("powers")}
 
 
-def peaks(studies: Studies, radius: float) -> Trace:
-    """The greatest power of every start, named where it is neither the first nor the last."""
-    logs = [s.log10_powers_at(radius) for s in studies.values()]
-    at = [int(np.argmax(log)) for log in logs]
-    inside = [0 < k < len(log) - 1 and log[k] > 0.01 for k, log in zip(at, logs, strict=True)]
-    return {
-        **quiet("text"),
-        "x": np.array(at, float),
-        "y": np.array([log[k] for k, log in zip(at, logs, strict=True)]),
-        "text": [
-            f"{number(10.0 ** log[k])} at k = {k}" if ok else "" for k, log, ok in zip(at, logs, inside, strict=True)
-        ],
-        "textposition": "top right",
-        **on(studies, "powers"),
-    }
+def peaks(studies: Studies, radii: Array) -> Trace:
+    """The greatest of the powers, named where it is neither the first nor the last."""
+    logs = np.stack([s.log10_powers_at(radii) for s in different_powers(studies)], axis=1)
+    at, highest = logs.argmax(-1), logs.max(-1)
+    inside = (at > 0) & (at < logs.shape[-1] - 1) & (highest > 0.01)
+    words = [
+        [f"{number(10.0**log)} at k = {k}" if ok else "" for k, log, ok in zip(*row, strict=True)]
+        for row in zip(at, highest, inside, strict=True)
+    ]
+    moves = {"x": at, "y": highest, "text": words}
+    return {**quiet("text"), "textposition": "top right", "moves": moves, **on("powers")}
 
 
-def factors(studies: Studies, r: int) -> Trace:
+def factors(studies: Studies, stops: list[int]) -> Trace:
     """A line at ρ with every start's per-step factor on it."""
     inks = [INKS[init] for init in studies]
     marker = {
@@ -110,36 +119,50 @@ def factors(studies: Studies, r: int) -> Trace:
         "symbol": ["circle", *(ink[2] for ink in inks), "circle"],
         "size": [0, *(11 for _ in inks), 0],
     }
+    at = np.array(one_of(studies).radii)[stops]
+    ends = np.zeros(len(stops)), np.full(len(stops), 10.0)
+    y = np.stack([ends[0], *(s.per_step_factor[stops] for s in studies.values()), ends[1]], axis=1)
     return {
         **quiet("lines+markers"),
-        "x": np.full(len(studies) + 2, one_of(studies).radii[r]),
-        "y": np.array([0.0, *(s.per_step_factor[r] for s in studies.values()), 10.0]),
         "line": {"color": REFERENCE, "width": 1.5},
         "marker": marker,
-        **on(studies, "factor"),
+        "moves": {"x": np.tile(at[:, None], y.shape[1]), "y": y},
+        **on("factor"),
     }
 
 
-def curve(s: RadiusStudy, r: int) -> Trace:
+def curve(s: RadiusStudy, stops: list[int]) -> Trace:
     """The gradient at every step, at one radius."""
-    share = s.log10_share[r]
-    return {**quiet("lines"), "x": list(range(len(share))), "y": share, "line": thick(s)}
+    share = s.log10_share[stops]
+    return {**quiet("lines"), "x": list(range(share.shape[1])), "line": thick(s), "moves": {"y": share}}
 
 
-def level(s: RadiusStudy, r: int) -> Trace:
-    """A line across a map at one radius, and above the map its start with the per-step factor there."""
-    last, (radius, *_, top) = s.log10_share.shape[1] - 1, (s.radii[r], s.radii[-1])
-    factor = s.per_step_factor[r]
-    name = f"<b>{STARTS[s.experiment.init]}</b><br>{'' if np.isnan(factor) else f'×{number(factor)} per step'}"
+def level(studies: Studies, stops: list[int]) -> Trace:
+    """A line across every map at one radius, over each map its start with the per-step factor there, and the scale's words."""
+    some = one_of(studies)
+    last, radii, top = some.log10_share.shape[1] - 1, np.array(some.radii)[stops], some.radii[-1]
+    *starts, end = lefts(studies)
+    ones = np.ones(len(radii))
+    y = [radii, radii, np.nan * ones, top * ones, np.nan * ones] * len(starts) + [top * ones, top / 2 * ones, 0 * ones]
+    scale = [f"10<sup>{MAP_REACH:g}</sup>", "1", f"10<sup>−{MAP_REACH:g}</sup>"]
+    words = [[words_above(s, r) for s in studies.values()] for r in stops]
     return {
         **quiet("lines+text"),
-        "x": [0, last, None, 0],
-        "y": np.array([radius, radius, np.nan, top]),
-        "text": ["", "", "", name],
-        "textposition": "top right",
+        "x": [x for left in starts for x in (left, left + last, None, left, None)] + [end - 0.5] * 3,
+        "textposition": ["top right"] * 5 * len(starts) + ["middle right"] * 3,
         "cliponaxis": False,
         "line": {"color": REFERENCE, "width": 3},
+        "moves": {
+            "y": np.stack(y, axis=1),
+            "text": [[t for name in names for t in ("", "", "", name, "")] + scale for names in words],
+        },
+        **on("maps"),
     }
+
+
+def words_above(s: RadiusStudy, r: int) -> str:
+    factor = s.per_step_factor[r]
+    return f"<b>{STARTS[s.experiment.init]}</b><br>" + ("" if np.isnan(factor) else f"×{number(factor)}/step")
 
 
 def standing(studies: Studies) -> list[Trace]:
@@ -158,7 +181,7 @@ def standing(studies: Studies) -> list[Trace]:
             if np.isfinite(values).any()
         ),
         faint(studies),
-        *(contour(studies, init) for init in studies),
+        contours(studies),
     ]
 
 
@@ -172,7 +195,7 @@ def measured(studies: Studies, init: str) -> Trace:
         "name": STARTS[init],
         "line": {"color": colour, "dash": dash, "width": 2.5},
         "hovertemplate": "ρ %{x:.2f}: %{y:.3f} per step",
-        **on(studies, "factor"),
+        **on("factor"),
     }
 
 
@@ -185,62 +208,83 @@ def predicted(studies: Studies, name: str, values: ArrayLike, dash: str) -> Trac
         "name": name,
         "line": {"color": REFERENCE, "dash": dash, "width": 2},
         "hovertemplate": "ρ %{x:.2f}: %{y:.3f}",
-        **on(studies, "factor"),
+        **on("factor"),
     }
 
 
 def faint(studies: Studies) -> Trace:
     """The first start's curves at some other radii, as background; one trace with gaps, which paints sooner than many."""
     some = one_of(studies)
-    shares = [some.log10_share[r] for r, radius in enumerate(some.radii) if radius in FAINT]
+    # hundredths of a decade: much finer than the picture
+    shares = [some.log10_share[r].round(2) for r, radius in enumerate(some.radii) if radius in FAINT]
     gap = [np.nan]
     return {
         **quiet("lines"),
         "x": [*range(some.log10_share.shape[1]), None] * len(shares),
         "y": np.concatenate([part for share in shares for part in (share, gap)]),
         "line": {"color": translucent(REFERENCE, 0.5), "width": 1.2},
-        **on(studies, "curves"),
+        **on("curves"),
     }
 
 
-def contour(studies: Studies, init: str) -> Trace:
-    """Where on a start's map the gradient is unchanged; at t = T it is so by definition."""
-    line = {"color": REFERENCE, "width": 2}
+def contours(studies: Studies) -> Trace:
+    """Where on each map the gradient is unchanged; at t = T it is so by definition."""
+    steps = range(one_of(studies).log10_share.shape[1] - 1)
     return {
         **quiet("lines"),
-        "x": list(range(studies[init].log10_share.shape[1] - 1)),
-        "y": studies[init].contour[:-1],
-        "line": line,
-        **on(studies, init),
+        "x": [x for left in lefts(studies)[:-1] for x in (*(left + t for t in steps), None)],
+        "y": np.concatenate([[*s.contour[:-1], np.nan] for s in studies.values()]),
+        "line": {"color": REFERENCE, "width": 2},
+        **on("maps"),
     }
 
 
-def radius_map(studies: Studies, init: str) -> Trace:
-    """The gradient over ρ × time as a picture: where a line moves, Plotly would wipe a heatmap away.
+def maps(studies: Studies) -> Trace:
+    """The gradient over ρ × time of every start, side by side, and the colours' scale, as a picture.
 
-    No colour says unchanged, cool vanishing, warm exploding, grey exactly zero.
+    A heatmap would be wiped away where a line moves. No colour says unchanged, cool vanishing, warm exploding, grey exactly
+    zero.
     """
-    s, n = studies[init], axis_numbers(studies)[init]
-    last, top = s.log10_share.shape[1] - 1, s.radii[-1]
-    rows = [int(np.abs(np.array(s.radii) - radius).argmin()) for radius in np.linspace(top, 0.0, MAP_ROWS)]
-    some = np.linspace(0, last, min(last + 1, MAP_COLUMNS)).round().astype(int)
+    some, axes = one_of(studies), on("maps")
+    count, top = some.log10_share.shape[1], some.radii[-1]
+    rows = [int(np.abs(np.array(some.radii) - radius).argmin()) for radius in np.linspace(top, 0.0, MAP_ROWS)]
+    columns = ((np.arange(MAP_COLUMNS) + 0.5) * count / MAP_COLUMNS).astype(int)
+    ramp = np.tile(np.linspace(MAP_REACH, -MAP_REACH, MAP_ROWS)[:, None], RAMP_COLUMNS)
+    parts = [levels(s.log10_share[rows][:, columns]) for s in studies.values()] + [levels(ramp)]
+    gaps = [GAP_COLUMNS] * (len(studies) - 1) + [RAMP_COLUMNS, 0]
     edge = 0.5 * top / (MAP_ROWS - 1)
     return {
-        "source": png(tinted(s.log10_share[rows][:, some])),
-        "xref": f"x{n}",
-        "yref": f"y{n}",
+        "source": png(
+            np.hstack(
+                [np.pad(p, ((0, 0), (0, gap)), constant_values=UNCHANGED) for p, gap in zip(parts, gaps, strict=True)]
+            ),
+            PALETTE,
+        ),
+        "xref": axes["xaxis"],
+        "yref": axes["yaxis"],
         "x": -0.5,
         "y": top + edge,
-        "sizex": last + 1,
+        "sizex": lefts(studies)[-1],
         "sizey": top + 2 * edge,
         "sizing": "stretch",
         "layer": "below",
     }
 
 
-def tinted(log: Array) -> NDArray[np.uint8]:
-    """log10 values as colours, (…, 4): the deeper, the further from 1."""
-    ends = np.array([[int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in (VANISHING, EXPLODING, REFERENCE)], np.uint8)
-    which = np.where(np.isneginf(log), 2, (log > 0.0).astype(int))
-    depth = np.where(np.isneginf(log), 0.5, np.clip(np.abs(np.nan_to_num(log, neginf=0.0)) / MAP_REACH, 0.0, 1.0))
-    return np.concatenate([ends[which], np.round(255 * depth)[..., None].astype(np.uint8)], axis=-1)
+UNCHANGED = 128  # the row of PALETTE that has no colour
+
+
+def levels(log: Array) -> NDArray[np.uint8]:
+    """log10 values as rows of PALETTE: the further from 1, the deeper; the first row says exactly zero."""
+    depth = np.clip(np.nan_to_num(log) / MAP_REACH, -1.0, 1.0)
+    return np.where(np.isneginf(log), 0, UNCHANGED + np.round(127 * depth)).astype(np.uint8)
+
+
+def palette() -> NDArray[np.uint8]:
+    """Red, green, blue and opacity of exactly zero, then from deeply vanishing over unchanged to deeply exploding."""
+    zero, vanishing, exploding = ([int(c[k : k + 2], 16) for k in (1, 3, 5)] for c in (REFERENCE, VANISHING, EXPLODING))
+    opacity = np.round(255 * np.abs(np.linspace(-1.0, 1.0, 255)))
+    return np.column_stack([[zero] + [vanishing] * 127 + [exploding] * 128, [128, *opacity]]).astype(np.uint8)
+
+
+PALETTE = palette()

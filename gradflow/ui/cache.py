@@ -5,7 +5,7 @@ Only small arrays are cached, never figures: an unpickled figure serialises in a
 
 from collections.abc import Callable
 from dataclasses import astuple
-from functools import wraps
+from functools import cache, wraps
 from threading import Lock
 from typing import ParamSpec, TypeVar
 
@@ -21,6 +21,7 @@ R = TypeVar("R")
 COMPUTING = Lock()
 
 
+@cache  # Streamlit reads and hashes the function's source each time it makes one
 def shared(compute: Callable[P, R]) -> Callable[P, R]:
     """`compute`, once for everybody: a class that opens one link waits for one computation."""
 

@@ -18,6 +18,11 @@ CHECKED, REFUSED, TOLD = "checked_keys", "refused_values", "told_values"  # in t
 T = TypeVar("T")
 
 
+def first_run() -> bool:
+    """Whether the session has not shown a page yet."""
+    return CHECKED not in st.session_state
+
+
 def asked_lesson(pages: Mapping[str, T]) -> tuple[T | None, dict[str, list[str]]]:
     """The page that `?lesson=…` asks for, and the rest of the link; a session's first run alone heeds it.
 
@@ -25,7 +30,7 @@ def asked_lesson(pages: Mapping[str, T]) -> tuple[T | None, dict[str, list[str]]
     the folder pages/ for its older way to list pages, and tells that visitor that there is no such page.
     """
     names = st.query_params.get_all(LESSON)
-    if not names or CHECKED in st.session_state:
+    if not names or not first_run():
         return None, {}
     rest = {name: st.query_params.get_all(name) for name in st.query_params if name != LESSON}
     if names[-1] not in pages:

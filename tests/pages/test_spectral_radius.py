@@ -88,29 +88,42 @@ def assert_the_library_s(page):
 
 
 def assert_frame_shows(traces, want, r):
-    plane, *others = traces
     three = list(want.values())
-    values = three[0].radii[r] * np.concatenate([s.eigenvalues for s in three])
-    close(decoded(plane["x"]), values.real)
-    close(decoded(plane["y"]), values.imag)
-    powers, (peaks, factors), curves, levels = others[:3], others[3:5], others[5:8], others[8:]
+    radius = three[0].radii[r]
+    plane, *others = traces
+    count = len(others) - 6  # powers, peaks, factors, three curves, level
+    powers, (peaks, factors), curves, level = others[:count], others[count : count + 2], others[-4:-1], others[-1]
+    shown = decoded(plane["x"]) + 1j * decoded(plane["y"])
+    values = radius * np.concatenate([s.eigenvalues for s in three])
+    scale = max(radius, 1.0)
+    assert all(np.abs(shown - value).min() < 1e-6 * scale for value in values)  # equal ones are one point
+    assert all(np.abs(values - value).min() < 1e-6 * scale for value in shown)
     close(decoded(factors["y"])[1:-1], [s.per_step_factor[r] for s in three])
-    close(decoded(factors["x"]), [three[0].radii[r]] * 5)
-    for s, power, curve in zip(three, powers, curves, strict=True):
-        close(decoded(power["y"]), s.log10_powers_at(s.radii[r]))
+    close(decoded(factors["x"]), [radius] * 5)
+    for s, curve in zip(three, curves, strict=True):
         close(decoded(curve["y"]), s.log10_share[r])
-    for s, k, log, named in zip(three, decoded(peaks["x"]), decoded(peaks["y"]), peaks["text"], strict=True):
-        all_powers = s.log10_powers_at(s.radii[r])
-        assert k == all_powers.argmax()
-        close([log], [all_powers.max()])
-        assert named.endswith(f" at k = {k:g}") if named else k in (0, len(all_powers) - 1) or log <= 0.01
-    for s, level in zip(three, levels, strict=True):
-        close(decoded(level["y"])[:2], [s.radii[r]] * 2)
-        shown = re.search(rf"×({SHOWN}) per step", level["text"][-1])[1]
+    drawn = [decoded(power["y"]) for power in powers]
+    for s in three:
+        all_powers = s.log10_powers_at(radius)
+        all_powers = np.where(np.isfinite(all_powers), all_powers, np.nan)
+        assert any(np.allclose(line, all_powers, rtol=1e-6, atol=1e-6, equal_nan=True) for line in drawn)
+    for line, k, log, named in zip(drawn, decoded(peaks["x"]), decoded(peaks["y"]), peaks["text"], strict=True):
+        assert k == np.nanargmax(line)
+        close([log], [np.nanmax(line)])
+        assert named.endswith(f" at k = {k:g}") if named else k in (0, len(line) - 1) or log <= 0.01
+    lines = decoded(level["y"])[:-3].reshape(3, 5)  # the scale's words come last
+    for s, (left, right, *_), words in zip(three, lines, above(level), strict=True):
+        close([left, right], [radius] * 2)
+        shown = re.search(rf"×({SHOWN})/step", words)[1]
         if s.per_step_factor[r] == 0.0:
             assert shown == "0"
         else:
             assert_shows(shown, s.log10_factor[r])
+
+
+def above(level):
+    """The words above each map."""
+    return np.reshape(level["text"][:-3], (3, 5))[:, 3]
 
 
 def close(got, want):
@@ -226,13 +239,13 @@ def test_a_bad_sentence_is_answered_with_a_sentence(page):
 def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, settings):
     page.set(**settings)
     printed = {start: numbers for start, *numbers in page.printed(tmp_path)}
-    levels = now(page)[-3:]
+    shown = above(now(page)[-1])
     assert list(printed) == list(STARTS)
-    for (start, (unchanged, factor, sigma)), level in zip(printed.items(), levels, strict=True):
+    for (start, (unchanged, factor, sigma)), words in zip(printed.items(), shown, strict=True):
         s = studies(page)[start]
         assert unchanged == str(s.unchanged_at)
         assert float(sigma) == s.sigma_max
-        assert_shows(re.search(rf"×({SHOWN}) per step", level["text"][-1])[1], np.log10(float(factor)))
+        assert_shows(re.search(rf"×({SHOWN})/step", words)[1], np.log10(float(factor)))
         if s.unchanged_at is not None:
             assert f"at ρ ≈ {float(unchanged):.2f}" in page.words
 
