@@ -44,7 +44,13 @@ def clipped_runs(strong: ClippedRun, weak: ClippedRun, threshold: float, height:
             "anchor": "y2",
             **log_ticks(least - 0.5, most + max(1.5, 0.25 * (most - least)), 8),  # room for the last number on a phone
         },
-        yaxis2={"range": [1.6, -0.6], "domain": [0.0, 0.24], "anchor": "x2", "showgrid": False},
+        yaxis2={
+            "type": "category",
+            "range": [1.6, -0.6],
+            "domain": [0.0, 0.24],
+            "anchor": "x2",
+            "showgrid": False,
+        },
         shapes=[
             {**line, "xref": "x domain", "x0": 0, "x1": 1, "y0": 0, "y1": 0},
             {**line, "xref": "x2", "yref": "y2 domain", "x0": c, "x1": c, "y0": 0, "y1": 1},

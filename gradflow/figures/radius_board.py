@@ -113,8 +113,8 @@ def axes(studies: Studies, domains: Mapping[str, Place]) -> Trace:
             {**plane, "title": {"text": "Im λ"}, "scaleanchor": "x"},
         ),
         "powers": (
-            {"range": [0, len(some.log10_powers) - 1], "title": {"text": "k steps back"}},
-            {**log_ticks(-POWER_REACH, 1.1 * POWER_REACH, 5), **unchanged},
+            {"range": [0, len(some.log10_powers) - 1], "dtick": 20, "title": {"text": "k steps back"}},
+            {**log_ticks(-POWER_REACH, 1.1 * POWER_REACH, 3), **unchanged},
         ),
         "factor": ({"range": [0, 1.02 * top], "title": {"text": "ρ"}}, {"range": [0, 1.08 * highest]}),
         "curves": ({**time, **back_in_time}, share),

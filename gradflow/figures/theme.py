@@ -65,6 +65,7 @@ def decades(lowest: float, highest: float) -> tuple[float, float]:
 
 # room that an axis makes for itself costs Plotly a second pass over the whole figure; a legend that wraps may have it
 AXIS = {
+    "type": "linear",  # else Plotly reads all data to find out, twice
     "tickfont": {"size": 15},
     "zeroline": False,
     "ticks": "",

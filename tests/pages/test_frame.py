@@ -71,6 +71,17 @@ def test_plotly_can_tell_that_a_figure_handed_over_twice_is_the_same(name):
             assert figure["layout"]["xaxis"]["constrain"] == "domain"
 
 
+@pytest.mark.parametrize("name", URLS)
+def test_an_axis_of_words_says_that_it_is_one(name):
+    for figure in Visit(name).figures:
+        for trace in figure["data"]:
+            for axis in ("x", "y"):
+                values = trace.get(axis)
+                if isinstance(values, list) and any(isinstance(value, str) for value in values):
+                    ours = trace.get(f"{axis}axis", axis)
+                    assert figure["layout"][ours.replace(axis, f"{axis}axis", 1)]["type"] == "category"
+
+
 def test_every_lesson_has_its_own_address_and_known_controls():
     assert len({lesson.url for lesson in LESSONS}) == len({lesson.title for lesson in LESSONS}) == len(LESSONS)
     for lesson in LESSONS:
