@@ -12,9 +12,8 @@ from gradflow.ui.frame import frame
 from gradflow.ui.lessons import LESSONS
 from gradflow.ui.link import asked_lesson, first_run
 
-if (
-    first_run()
-):  # it holds for the session; said at every run, it would have the browser go through the whole page once more
+# it holds for the session; said at every run, it would have the browser go through the whole page once more
+if first_run():
     st.set_page_config(page_title="gradflow", page_icon=str(ICON), layout="wide")
 
 lessons = {

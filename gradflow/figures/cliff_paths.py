@@ -11,7 +11,7 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 from gradflow.activations import Array
 from gradflow.cliff import Descent, Surface
 from gradflow.clipping import CLIPPED
-from gradflow.figures.frames import Moving
+from gradflow.figures.frames import AT_ONCE, Moving
 from gradflow.figures.pictures import png
 from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, colour_bar, log_ticks
 from gradflow.findings import number
@@ -19,7 +19,6 @@ from gradflow.findings import number
 LOW, HIGH = -4.0, 0.0  # log10 of the error from the brightest colour to the darkest
 WIDTHS = {"none": 10.0, "norm": 6.0, "value": 2.5}  # where the paths are one, all three are seen
 LABEL = "#1B1A22"  # on its white label, in light and in dark
-AT_ONCE = {"mode": "immediate", "transition": {"duration": 0}}
 STEP = {"duration": 150, "redraw": False}  # milliseconds
 Part = dict[str, Any]
 
@@ -140,7 +139,6 @@ def landing(kind: str, descent: Descent, line: int) -> Part:
 def buttons() -> Part:
     """Play and pause; like the slider they work in the browser, without the server."""
     play = {**AT_ONCE, "frame": STEP, "fromcurrent": True}
-    pause = {**AT_ONCE, "frame": {**STEP, "duration": 0}}
     return {
         "type": "buttons",
         "direction": "left",
@@ -152,6 +150,6 @@ def buttons() -> Part:
         "showactive": False,
         "buttons": [
             {"label": "▶", "method": "animate", "args": [None, play]},
-            {"label": "❚❚", "method": "animate", "args": [[None], pause]},
+            {"label": "❚❚", "method": "animate", "args": [[None], AT_ONCE]},
         ],
     }

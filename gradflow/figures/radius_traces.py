@@ -26,6 +26,7 @@ FAINT = (0.5, 0.75, 1.25, 1.5, 2.0, 3.0)  # radii whose curves stand behind the 
 MAP_REACH = 20.0  # decades from unchanged to the deepest colour
 MAP_ROWS, MAP_COLUMNS = 61, 100
 GAP_COLUMNS, RAMP_COLUMNS = 14, 8  # between two maps; of the colours' scale beside the last
+UNCHANGED = 128  # the row of PALETTE that has no colour
 Trace = dict[str, Any]
 Studies = Mapping[str, RadiusStudy]
 
@@ -119,9 +120,8 @@ def factors(studies: Studies, stops: list[int]) -> Trace:
         "symbol": ["circle", *(ink[2] for ink in inks), "circle"],
         "size": [0, *(11 for _ in inks), 0],
     }
-    at = np.array(one_of(studies).radii)[stops]
-    ends = np.zeros(len(stops)), np.full(len(stops), 10.0)
-    y = np.stack([ends[0], *(s.per_step_factor[stops] for s in studies.values()), ends[1]], axis=1)
+    at, ones = np.array(one_of(studies).radii)[stops], np.ones(len(stops))
+    y = np.stack([0.0 * ones, *(s.per_step_factor[stops] for s in studies.values()), 10.0 * ones], axis=1)
     return {
         **quiet("lines+markers"),
         "line": {"color": REFERENCE, "width": 1.5},
@@ -269,9 +269,6 @@ def maps(studies: Studies) -> Trace:
         "sizing": "stretch",
         "layer": "below",
     }
-
-
-UNCHANGED = 128  # the row of PALETTE that has no colour
 
 
 def levels(log: Array) -> NDArray[np.uint8]:
