@@ -31,7 +31,10 @@ class Activation:
 
 def sigmoid(a: Array) -> Array:
     """σ(a) = 1 / (1 + e^−a), elementwise; where e^−a overflows to inf, σ is rightly 0."""
-    return ONE / (ONE + np.exp(-a))
+    s = np.negative(a, out=np.empty_like(a))
+    np.exp(s, out=s)
+    s += ONE
+    return np.divide(ONE, s, out=s)
 
 
 def sigmoid_parts(a: Array) -> tuple[Array, Array, Array]:
@@ -54,12 +57,13 @@ def sigmoid_slope(a: Array, s: Array) -> Array:
 
 def tanh_slope(a: Array, y: Array) -> Array:
     """tanh′(a) = 1 − y² with y = tanh(a), elementwise; sech²(a) where 1 − y² has lost digits."""
-    slope = ONE - y * y
-    deep = slope < DEEP
-    if np.count_nonzero(deep):
+    slope = np.multiply(y, y, out=np.empty_like(y))
+    np.subtract(ONE, slope, out=slope)
+    if slope.size and slope.min() < DEEP:
+        deep = np.flatnonzero(slope < DEEP)
         with np.errstate(under="ignore"):
-            e = np.exp(-2.0 * np.abs(a[deep]))
-            slope[deep] = 4.0 * e / np.square(1.0 + e)
+            e = np.exp(-2.0 * np.abs(a.take(deep)))
+            slope.put(deep, 4.0 * e / np.square(1.0 + e))
     return slope
 
 

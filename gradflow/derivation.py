@@ -130,7 +130,7 @@ def replay(flow: Flow) -> tuple[Array, Exponent]:
     dc, e_later = None if c is None else np.zeros_like(flow.mantissa_h[-1]), flow.exponent[-1]
     for t in reversed(range(length)):
         a = np.empty((cell.slots, hidden, batch))
-        loop = {"multiply": np.dot, "w": trace.w, "row": trace.rows[t], "pre_t": a.reshape(-1, batch)}
+        loop = {"multiply": trace.w.dot, "row": trace.rows[t], "pre_t": a.reshape(-1, batch)}
         ahead = executed(cell, "forward", (a, h[t], None if c is None else c[t], *late, *own), loop)
 
         da, both = np.empty_like(trace.a[:, t : t + 1]), slice(t, t + 2)

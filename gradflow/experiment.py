@@ -17,10 +17,7 @@ from gradflow.losses import (
     SEQUENCE_TYPES,
     Reading,
     Readout,
-    make_readout,
-    silenced,
-    step_weights,
-    steps_read,
+    placed,
 )
 from gradflow.parameters import Params
 from gradflow.sequences import INPUTS, MAX_TEXT, Sequences, check_text, read_input
@@ -218,10 +215,15 @@ class Network:
     readout: Readout
 
 
+def reading(exp: Experiment) -> tuple[Any, ...]:
+    """The arguments of `read_input` for the experiment."""
+    drawn_with = exp.seed if exp.input == "noise" else 0  # other inputs are the same for every seed, and made once
+    return exp.input, exp.text, exp.length, exp.batch, drawn_with, exp.loss == "prediction"
+
+
 def read_sequences(exp: Experiment) -> Sequences:
     """What the experiment's network reads, before its sequence type silences some of the steps."""
-    drawn_with = exp.seed if exp.input == "noise" else 0  # other inputs are the same for every seed, and made once
-    return read_input(exp.input, exp.text, exp.length, exp.batch, drawn_with, exp.loss == "prediction")
+    return read_input(*reading(exp))
 
 
 def build_cell(exp: Experiment, cell: str | None = None) -> Cell:
@@ -234,11 +236,7 @@ def build(exp: Experiment) -> Network:
     """Draws the experiment's network, reads its input and places its loss."""
     check_experiment(exp)
     cell = build_cell(exp)
-    sequences = read_sequences(exp)
-    has_input, has_loss = steps_read(exp.sequence_type, sequences.present())
-    sequences = silenced(sequences, has_input)
-    weight = step_weights(has_loss, exp.reduction)
-    readout = make_readout(exp.loss, weight, sequences, exp.hidden, exp.seed)
+    sequences, readout = placed(reading(exp), exp.sequence_type, exp.loss, exp.reduction, exp.hidden, exp.seed)
     steps, batch, inputs = sequences.x.shape
     check_memory(cell, steps, batch, exp.hidden, inputs)
     params = draw_params(

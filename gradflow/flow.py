@@ -208,7 +208,10 @@ def parameter_gradients(flow: Flow) -> Params:
     late = len(trace.cell.late_rows)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
         h, c = columns(trace.h), None if trace.c is None else columns(trace.c)
-        w = summed(outer, da, trace.rows, e)
+        first, hidden = trace.cell.early_slots[0], trace.h.shape[-1]
+        w = np.zeros_like(trace.w)  # and so they stay where no state feeds the slot
+        w[: first * hidden, hidden:] = summed(outer, da[:first], trace.rows[:, hidden:], e) if first else 0.0
+        w[first * hidden :] = summed(outer, da[first:], trace.rows, e)
         late_w = summed(outer, da[-late:], trace.cell.late_operand(trace.a, h), e) if late else None
         by_unit = [summed(elementwise, da[slot], v, e) for slot, v in trace.cell.unit_operands(h, c)]
     return {**unpack(trace.cell, w, late_w), **dict(zip(trace.cell.unit_weights, by_unit, strict=True))}

@@ -1,13 +1,15 @@
 """Where a sequence's loss is read, what is read there, and the direct derivative that starts the backward pass."""
 
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gradflow.activations import Array
 from gradflow.parameters import Params
-from gradflow.sequences import Sequences
+from gradflow.sequences import Sequences, read_input
 from gradflow.weights import generator
 
 SEQUENCE_TYPES = {
@@ -42,16 +44,15 @@ def steps_read(sequence_type: str, present: NDArray[np.bool_]) -> tuple[NDArray[
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Reading:
-    """A loss read off the hidden states: loss (B,); dL_dh (T + 1, B, H), the direct part; the readout's gradients."""
+    """A loss read off the hidden states: loss (B,); dL_dh (T + 1, B, H), the direct part; the readout's gradients.
+
+    overflowed: whether the loss or its derivative has left float64's range, which finite states can still do.
+    """
 
     loss: Array
     dL_dh: Array
     grads: Params
-
-    @property
-    def overflowed(self) -> bool:
-        """Whether the loss or its derivative has left float64's range, which finite states can still do."""
-        return not (np.isfinite(self.loss).all() and np.isfinite(self.dL_dh.sum()))
+    overflowed: bool
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -83,17 +84,18 @@ class Readout:
         seen, weight = h[rows], self.weight[rows[1:]]
         if self.kind == "probe":
             w = self.params["weight_probe"]
-            direct[rows] = weight[..., None] * w
-            return Reading(
-                (weight * (seen @ w)).sum(0), direct, {"weight_probe": (weight[..., None] * seen).sum((0, 1))}
-            )
-        w_hy = self.params["weight_hy"]
-        error = cross_entropy if self.sequences.symbols else squared_error
-        per_step, dy = error(seen @ w_hy.T + self.params["bias_hy"], self.sequences.targets[rows[1:]])
-        dy = weight[..., None] * dy
-        direct[rows] = dy @ w_hy
-        grads = {"weight_hy": np.tensordot(dy, seen, ((0, 1), (0, 1))), "bias_hy": dy.sum((0, 1))}
-        return Reading((weight * per_step).sum(0), direct, grads)
+            per_step, dh = seen @ w, weight[..., None] * w
+            grads = {"weight_probe": (weight[..., None] * seen).sum((0, 1))}
+        else:
+            w_hy = self.params["weight_hy"]
+            error = cross_entropy if self.sequences.symbols else squared_error
+            per_step, dy = error(seen @ w_hy.T + self.params["bias_hy"], self.sequences.targets[rows[1:]])
+            dy = weight[..., None] * dy
+            dh = dy @ w_hy
+            grads = {"weight_hy": np.tensordot(dy, seen, ((0, 1), (0, 1))), "bias_hy": dy.sum((0, 1))}
+        direct[rows] = dh
+        loss = (weight * per_step).sum(0)
+        return Reading(loss, direct, grads, not (np.isfinite(loss).all() and np.isfinite(dh.sum())))
 
 
 def cross_entropy(y: Array, targets: NDArray[np.int_]) -> tuple[Array, Array]:
@@ -137,3 +139,20 @@ def make_readout(kind: str, weight: Array, sequences: Sequences, hidden: int, se
     outputs = len(sequences.symbols) or sequences.x.shape[-1]
     params = {"weight_hy": rng.normal(size=(outputs, hidden)) / np.sqrt(hidden), "bias_hy": np.zeros(outputs)}
     return Readout(kind, params, weight, sequences)
+
+
+@lru_cache(maxsize=8)
+def placed(
+    reading: tuple[Any, ...], sequence_type: str, loss: str, reduction: str, hidden: int, seed: int
+) -> tuple[Sequences, Readout]:
+    """The sequences of `read_input(*reading)` as the sequence type has them, and the loss on them.
+
+    Cached, because the runs of a sweep share them, and so read-only.
+    """
+    sequences = read_input(*reading)
+    has_input, has_loss = steps_read(sequence_type, sequences.present())
+    sequences = silenced(sequences, has_input)
+    readout = make_readout(loss, step_weights(has_loss, reduction), sequences, hidden, seed)
+    for array in (sequences.x, readout.weight, *readout.params.values()):
+        array.flags.writeable = False
+    return sequences, readout

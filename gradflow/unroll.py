@@ -6,6 +6,7 @@ are ∂L/∂a ⊗ [h; x; 1], one product per block of steps (`flow.parameter_gra
 """
 
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -21,7 +22,7 @@ from gradflow.parameters import Params, check_params, pack, unit_columns
 
 MAX_BYTES = 1e9
 BLOCK_STEPS = 64  # how many steps go back between two looks at the gradient's size
-BLOCK_SIZE = 2**17  # pre-activations in a block, so that it stays in the cache
+BLOCK_SIZE = 2**16  # pre-activations in a block, so that it stays in the cache
 COMFORT = 64  # binary orders of magnitude around 1 within which a gradient keeps its exponent
 LOW, HIGH = 2.0 ** (-2 * COMFORT), 2.0 ** (2 * COMFORT)
 LEAST, MOST = 2.0**-800, 2.0**800  # the squared norms at which every mantissa surely has all its digits
@@ -119,16 +120,21 @@ def unroll(
     absent = None if mask is None else ~mask[..., None, :]
     late = () if late_w is None else (late_product(late_w, lead, hidden, batch),)
     own = (*late, *unit_columns(cell, params))
-    multiply = matrix_product(lead)
+    stateless = cell.early_slots[0] * hidden  # rows of W that no state feeds: they need not wait for the loop
+    multiply = product_with(w[..., stateless:, :])
 
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+        if stateless:
+            np.matmul(w[..., :stateless, hidden:], rows[:-1, ..., hidden:, :], out=pre[..., :stateless, :])
         h, c = h_rows[0], None if c_rows is None else c_rows[0]
-        for t, (row, pre_t, a_t) in enumerate(zip(rows[:-1], pre, a, strict=True)):
-            multiply(w, row, out=pre_t)
+        for t, (row, pre_t, a_t, h_next) in enumerate(
+            zip(rows[:-1], pre[..., stateless:, :], a, h_rows[1:], strict=True)
+        ):
+            multiply(row, pre_t)
             h, c = cell.step(a_t, h, c, *own)
             if absent is not None:
                 np.copyto(h, h_rows[t], where=absent[t])
-            h_rows[t + 1] = h
+            h_next[...] = h
             if c_rows is not None and c is not None:
                 if absent is not None:
                     np.copyto(c, c_rows[t], where=absent[t])
@@ -147,17 +153,17 @@ def unroll(
     )
 
 
-def matrix_product(lead: list[int]) -> Callable[..., Array]:
-    """The matrix product for these sweep axes: `dot` has the smaller overhead, `matmul` takes stacks."""
-    return np.matmul if lead else np.dot
+def product_with(w: Array) -> Callable[..., Array]:
+    """v ↦ W v, into a second argument if there is one; an array's own `dot` has the smallest overhead, `matmul` takes stacks."""
+    return w.dot if w.ndim == 2 else partial(np.matmul, w)
 
 
 def late_product(w: Array, lead: list[int], hidden: int, batch: int) -> Product:
     """v ↦ W v, (…, H, B) → (slots, …, H, B)."""
-    multiply = matrix_product(lead)
+    multiply = product_with(w)
 
     def times(v: Array) -> Array:
-        return np.moveaxis(multiply(w, v).reshape(*lead, -1, hidden, batch), -3, 0)
+        return np.moveaxis(multiply(v).reshape(*lead, -1, hidden, batch), -3, 0)
 
     return times
 
@@ -176,19 +182,19 @@ def transposed_products(trace: Trace) -> list[Product]:
 def transposed_product(w: Array, batch: int) -> Product:
     """da ↦ Wᵀ da, (slots, …, H, B) → (…, H, B)."""
     *lead, rows, _ = w.shape
-    w_t = np.ascontiguousarray(columns(w))
+    multiply = product_with(np.ascontiguousarray(columns(w)))
     if not lead:
-        return lambda da: np.dot(w_t, da.reshape(rows, batch))
+        return lambda da: multiply(da.reshape(rows, batch))
     shape, slots_last = (*lead, rows, batch), (*range(1, len(lead) + 1), 0, len(lead) + 1, len(lead) + 2)
-    return lambda da: np.matmul(w_t, da.transpose(slots_last).reshape(shape))
+    return lambda da: multiply(da.transpose(slots_last).reshape(shape))
 
 
 def first_overflow(trace: Trace) -> int | None:
     """The first step at which some state is not finite, or None."""
     rows = [trace.h] if trace.c is None else [trace.h, trace.c]
-    with np.errstate(over="ignore", invalid="ignore"):
-        if all(np.isfinite(row.sum()) for row in rows):
-            return None
+    # squares summed up are the cheap test, `trace.rows` has the same states without gaps
+    if all(np.isfinite(np.vdot(all_steps, all_steps)) for all_steps in (trace.rows, *map(columns, rows[1:]))):
+        return None
     bad = ~np.logical_and.reduce([np.isfinite(row).reshape(len(row), -1).all(1) for row in rows])
     return int(bad.argmax()) if bad.any() else None
 
@@ -282,21 +288,22 @@ def block_loop(
         others = cell.partials(
             trace.a[:, stop:start], h[stop : start + 1], None if c is None else c[stop : start + 1], da, *own
         )
-        by_step = list(zip(da.swapaxes(0, 1), *others, strict=True))
+        local = zip(*(array[::-1] for array in (da.swapaxes(0, 1), *others)), strict=True)
+        into = mantissa_h[stop:start][::-1]
         scaled = e.any()
         dc = None if dc is None else dc.copy()
-        for t in range(start - 1, stop - 1, -1):
+        for t, local_t, into_t in zip(range(start - 1, stop - 1, -1), local, into, strict=True):
             share: Any = None if absent is None or dc is None else dc.copy()
-            dh_before, dc_before = cell.step_back(dh, dc, *by_step[t - stop], *UT)
+            dh_before, dc_before = cell.step_back(dh, dc, *local_t, *UT)
             if absent is not None:
-                np.copyto(by_step[t - stop][0], 0.0, where=absent[t])
+                np.copyto(local_t[0], 0.0, where=absent[t])
                 np.copyto(dh_before, dh, where=absent[t])
                 if dc_before is not None:
                     np.copyto(dc, share, where=absent[t])
                     np.copyto(dc_before, share, where=absent[t])
             if arrives[t]:
                 dh_before += shift(arriving[t], -e) if scaled else arriving[t]
-            mantissa_h[t] = dh_before
+            into_t[...] = dh_before
             if mantissa_c is not None:
                 mantissa_c[t + 1] = dc
             dh, dc = dh_before, dc_before

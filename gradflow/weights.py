@@ -99,8 +99,11 @@ def draw_params(
     w_ih = input_weights(init, len(cell.gates), hidden, seed, inputs, input_scale)
     b_ih, b_hh = biases(cell, init, hidden, seed, memory_bias, chrono_steps)
     arrays = (w_ih, w_hh.reshape(-1, hidden), b_ih.reshape(-1), b_hh.reshape(-1))
-    own = generator(seed, "unit_weights").uniform(-1.0, 1.0, (len(cell.unit_weights), hidden)) / np.sqrt(hidden)
-    return dict(zip((*NAMES, *cell.unit_weights), (*arrays, *own), strict=True))
+    params = dict(zip(NAMES, arrays, strict=True))
+    if cell.unit_weights:
+        own = generator(seed, "unit_weights").uniform(-1.0, 1.0, (len(cell.unit_weights), hidden)) / np.sqrt(hidden)
+        params |= dict(zip(cell.unit_weights, own, strict=True))
+    return params
 
 
 def recurrent_weights(init: str, gates: int, hidden: int, seed: int, rescale_to: float | None) -> Array:
@@ -113,19 +116,29 @@ def recurrent_weights(init: str, gates: int, hidden: int, seed: int, rescale_to:
 
 def input_weights(init: str, gates: int, hidden: int, seed: int, inputs: int, scale: float) -> Array:
     """W_ih, (gates·H, D)."""
+    drawn = drawn_input_weights(init, gates, hidden, seed, inputs)
+    return drawn / np.sqrt(hidden) if init == "pytorch" else drawn * scale
+
+
+@lru_cache(maxsize=8)
+def drawn_input_weights(init: str, gates: int, hidden: int, seed: int, inputs: int) -> Array:
+    """W_ih before it is scaled, (gates·H, D); cached as `drawn_blocks` is."""
     rng, shape = generator(seed, "w_ih"), (gates * hidden, inputs)
-    if init == "pytorch":
-        return rng.uniform(-1.0, 1.0, shape) / np.sqrt(hidden)
-    return rng.normal(size=shape) * scale
+    drawn = rng.uniform(-1.0, 1.0, shape) if init == "pytorch" else rng.normal(size=shape)
+    drawn.flags.writeable = False
+    return drawn
 
 
 def biases(
     cell: Cell, init: str, hidden: int, seed: int, memory_bias: float, chrono_steps: int | None
 ) -> tuple[Array, Array]:
     """b_ih and b_hh, (gates, H) each; with `chrono_steps`, memories of up to that many steps."""
-    rng = generator(seed, "bias")
-    drawn = rng.uniform(-1.0, 1.0, (2, len(cell.gates), hidden)) / np.sqrt(hidden)
-    b_ih, b_hh = drawn if init == "pytorch" else np.zeros_like(drawn)
+    b_ih, b_hh = np.zeros((2, len(cell.gates), hidden))
+    if init == "pytorch" or chrono_steps is not None:  # else nothing is random
+        rng = generator(seed, "bias")
+        drawn = rng.uniform(-1.0, 1.0, (2, len(cell.gates), hidden)) / np.sqrt(hidden)
+        if init == "pytorch":
+            b_ih, b_hh = drawn
     if cell.memory_gate is None:
         return b_ih, b_hh
     memory = cell.gates.index(cell.memory_gate)
