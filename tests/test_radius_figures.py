@@ -13,11 +13,11 @@ from charts import decoded
 
 import gradflow as gf
 from gradflow.figures import radius_board
-from gradflow.figures.frames import packed
+from gradflow.figures.frames import in_float32
 from gradflow.figures.pictures import png
 from gradflow.figures.radius_board import SIDE_BY_SIDE, STACKED
 from gradflow.figures.radius_traces import MAP_COLUMNS, MAP_REACH, PALETTE, different_powers, lefts, levels
-from gradflow.figures.theme import EXPLODING, VANISHING
+from gradflow.figures.theme import EXPLODING, VANISHING, packed
 from gradflow.radii import RadiusStudy, study_radii
 from gradflow.radius_findings import radius_title, radius_words
 
@@ -73,12 +73,12 @@ def test_colours_are_warm_above_one_cool_below_and_none_at_one():
     assert len(PALETTE) == 256
 
 
-def test_arrays_are_packed_as_float32():
-    (got,) = packed(np.array([[1.0, -np.inf, np.nan, 0.1]]))
-    np.testing.assert_array_equal(decoded(got), np.array([1.0, np.nan, np.nan, 0.1], np.float32))
-    one, words = packed([np.array([0.1]), ["a"]])
-    np.testing.assert_array_equal(decoded(one), np.array([0.1], np.float32))
-    assert words == ["a"]
+def test_frames_are_in_float32():
+    (got,) = in_float32(np.array([[1.0, -np.inf, np.nan, 0.1]]))
+    np.testing.assert_array_equal(decoded(packed(got)), np.array([1.0, np.nan, np.nan, 0.1], np.float32))
+    one, words = in_float32([np.array([0.1]), ["a"]])
+    np.testing.assert_array_equal(decoded(packed(one)), np.array([0.1], np.float32))
+    assert packed(words) == ["a"]
 
 
 def test_the_maps_show_the_studies_from_the_largest_radius_down_side_by_side(studies):

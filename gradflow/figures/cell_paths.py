@@ -129,7 +129,7 @@ def gate_map(s: PathSummary, height: int = 320) -> go.Figure:
             "type": "heatmap",
             "x": np.arange(1, s.length + 1),
             "z": s.kept.T[s.units].astype(np.float32),
-            "customdata": np.repeat(s.units[:, None], s.length, 1),
+            "customdata": np.repeat(s.units[:, None], s.length, 1).astype(np.int32),  # Plotly has no int64
             "zmin": 0.0,
             "zmax": 1.0,
             "colorscale": MAGNITUDE,

@@ -11,7 +11,7 @@ from plotly.colors import sample_colorscale, unlabel_rgb
 from gradflow.activations import Array
 from gradflow.cliff import Descent, Surface
 from gradflow.clipping import CLIPPED
-from gradflow.figures.frames import AT_ONCE, Moving
+from gradflow.figures.frames import AT_ONCE, animated
 from gradflow.figures.pictures import png
 from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, colour_bar, log_ticks
 from gradflow.findings import number
@@ -32,7 +32,7 @@ def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 
     view, steps = by_kind["none"].view, len(by_kind["none"].w)
     unlabelled = {"ticklen": 0, "minorticklen": 0, "font": {"size": 1, "color": "rgba(0,0,0,0)"}}
     value = {"prefix": "step ", "xanchor": "right", "font": {"size": 15, "color": REFERENCE}}
-    return Moving(
+    return animated(
         [scale()],
         [trace for kind, descent in by_kind.items() for trace in walk(kind, descent)],
         [str(step) for step in range(steps)],

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import plotly.graph_objects as go
 
-from gradflow.figures.frames import Moving
+from gradflow.figures.frames import animated
 from gradflow.figures.radius_traces import (
     PANELS,
     Studies,
@@ -78,7 +78,7 @@ def radius_board(studies: Studies, radius: float, narrow: bool = False) -> go.Fi
     where = STACKED if narrow else SIDE_BY_SIDE
     slider = SLIDER_ON_A_PHONE if narrow else SLIDER_ON_A_SCREEN
     shape = ON_A_PHONE if narrow else ON_A_SCREEN
-    return Moving(
+    return animated(
         standing(studies),
         moving(studies, stops),
         [f"{radii[r]:.2f}" for r in stops],

@@ -1,5 +1,6 @@
 """One palette, one set of axes, for every figure."""
 
+import base64
 import math
 import re
 from collections.abc import Sequence
@@ -74,6 +75,7 @@ AXIS = {
 }
 # the whole look, so that no template is needed, and none that differs between light and dark: the page inks the words
 LOOK: dict[str, Any] = {
+    "datarevision": 1,  # Streamlit hands each figure to Plotly twice, and so it can tell that nothing is new
     "paper_bgcolor": "rgba(0,0,0,0)",
     "plot_bgcolor": "rgba(0,0,0,0)",
     "font": {"family": "Source Sans, sans-serif", "size": 16},
@@ -84,20 +86,45 @@ LOOK: dict[str, Any] = {
 }
 
 
-# Plotly checks every property of every trace, at every move of a slider; the tests let it check all figures instead
-UNCHECKED: dict[str, Any] = {"_validate": False}
+class Plain(go.Figure):
+    """A figure that is sent as it was made, of plain dicts; Plotly reads them where somebody asks for what it makes of them.
+
+    To check and copy each of their properties takes it longer than all else, at every move of a slider; the tests let it.
+    """
+
+    def __init__(self, parts: dict[str, Any]) -> None:
+        self.__dict__["unread"] = parts
+
+    def __getattr__(self, name: str) -> Any:
+        if "unread" not in self.__dict__:
+            raise AttributeError(name)
+        super().__init__(self.__dict__.pop("unread"))
+        return getattr(self, name)
+
+    def to_dict(self) -> dict[str, Any]:
+        if "unread" not in self.__dict__:
+            return super().to_dict()
+        parts = self.__dict__["unread"]
+        return {**parts, "data": [{name: packed(value) for name, value in trace.items()} for trace in parts["data"]]}
+
+
+def packed(part: Any) -> Any:
+    """An array as Plotly's typed one; anything else as it is."""
+    if not isinstance(part, np.ndarray):
+        return part
+    shape = {"shape": ", ".join(map(str, part.shape))} if part.ndim > 1 else {}
+    return {"dtype": part.dtype.str[1:], "bdata": base64.b64encode(part.tobytes()).decode(), **shape}
 
 
 def figure(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> go.Figure:
     """A figure with the common look, see `common_look`."""
-    return go.Figure(common_look(data, height, **layout), **UNCHECKED)
+    return Plain(common_look(data, height, **layout))
 
 
 def common_look(data: Sequence[dict[str, Any]], height: int, **layout: Any) -> dict[str, Any]:
     """What a figure is made of: fixed height and margins so that nothing jumps, no chrome.
 
-    Traces and layout are plain dicts and become a figure in one go: Plotly's `add_…` and `update_…` methods validate anew at
-    each call, which takes ten times as long, at every move of a slider.
+    Traces and layout are plain dicts: Plotly's `add_…` and `update_…` methods validate anew at each call.
     """
     axes = {
         name: {
@@ -119,7 +146,7 @@ def listed(part: Any) -> Any:
     An array would be sent packed, and Plotly takes a packed one for new data each time the page around it is drawn.
     """
     if isinstance(part, dict):
-        return {name: listed(value) for name, value in part.items()}
+        return {name: listed(value) for name, value in part.items() if value is not None}
     if isinstance(part, (list, tuple)):
         return [listed(value) if isinstance(value, (dict, list, tuple, np.ndarray)) else value for value in part]
     if isinstance(part, np.ndarray) and part.ndim == 1:
@@ -143,8 +170,8 @@ def columns(count: int, gap: float) -> list[tuple[str, float, float]]:
 
 def enlarged(figure: go.Figure, scale: float) -> go.Figure:
     """The figure with every word and margin larger, for a room that reads it from ten metres."""
-    layout = figure.layout.to_plotly_json()
-    return figure.update_layout(scaled(layout, scale))
+    parts = figure.to_dict()
+    return Plain({**parts, "layout": scaled(parts["layout"], scale)})
 
 
 def scaled(part: Any, scale: float, name: str = "") -> Any:
