@@ -4,10 +4,10 @@ One draw of W_hh only changes its length: at radius ρ it is ρ W, with W the sa
 values and powers of all radii therefore follow from W's.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
-from itertools import pairwise
+from itertools import islice, pairwise
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -18,7 +18,7 @@ from gradflow.checks import check_choice, check_number, shown
 from gradflow.experiment import KNOBS, Experiment, build, check_experiment, read_sequences
 from gradflow.measures import log10_factor
 from gradflow.spectrum import eigenvalues, mean_field, singular_values
-from gradflow.sweeps import at_least_one, listed, sweep
+from gradflow.sweeps import at_least_one, check_results, chunked, listed, measure, sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -112,12 +112,13 @@ def study_radii(
     if any(after <= before for before, after in pairwise(radii)):  # a crossing is looked for between neighbours
         raise ValueError(f"radii must increase from each to the next, got {shown(radii)}")
     seeds = at_least_one("seeds", seeds)
-    return {init: study(replace(exp, init=init), radii, seeds) for init in listed("inits", inits)}
+    starts = [replace(exp, init=init) for init in listed("inits", inits)]
+    by_start = zip(starts, norms(starts, radii, seeds), strict=True)
+    return {start.init: study(start, radii, seeds, norm) for start, norm in by_start}
 
 
-def study(exp: Experiment, radii: tuple[float, ...], seeds: tuple[int, ...]) -> RadiusStudy:
-    """One start of W_hh."""
-    norm = norms(exp, radii, seeds)
+def study(exp: Experiment, radii: tuple[float, ...], seeds: tuple[int, ...], norm: Array) -> RadiusStudy:
+    """One start of W_hh; norm (R, T + 1, S·B): log10 ‖∂L/∂h_t‖ at every radius, for every seed's sequences."""
     lengths = [len(names) for names in read_sequences(exp).steps] * len(seeds)
     with np.errstate(invalid="ignore"):  # no gradient at the last step: no share of it either
         share = norm - norm[:, -1:]
@@ -158,13 +159,20 @@ def at_radius_one(exp: Experiment, seeds: tuple[int, ...]) -> AtRadiusOne:
     return facts
 
 
-def norms(exp: Experiment, radii: tuple[float, ...], seeds: tuple[int, ...]) -> Array:
-    """log10 ‖∂L/∂h_t‖ at every radius, for every seed's sequences, (R, T + 1, S·B); swept over the longer of the two."""
+def norms(starts: Sequence[Experiment], radii: tuple[float, ...], seeds: tuple[int, ...]) -> list[Array]:
+    """log10 ‖∂L/∂h_t‖ of every start at every radius, for every seed's sequences, (R, T + 1, S·B) each.
+
+    Swept over the longer of the two; a few radii have all starts and seeds run side by side.
+    """
     if len(radii) >= len(seeds):
-        by_seed = [sweep(replace(exp, seed=seed), "spectral_radius", radii).log10_norm for seed in seeds]
-        return np.concatenate(by_seed, axis=-1)
-    by_radius = [sweep(replace(exp, spectral_radius=radius), "seed", seeds).log10_norm for radius in radii]
-    return np.stack([np.concatenate(list(norm), axis=-1) for norm in by_radius])
+        by_seed = [[sweep(replace(exp, seed=seed), "spectral_radius", radii) for seed in seeds] for exp in starts]
+        return [np.concatenate([s.log10_norm for s in sweeps], axis=-1) for sweeps in by_seed]
+    experiments = [
+        replace(exp, spectral_radius=radius, seed=seed) for exp in starts for radius in radii for seed in seeds
+    ]
+    check_results(experiments)
+    measured = (m.log10_norm for chunk in chunked(experiments) for m in measure(chunk))
+    return [np.stack([np.concatenate([*islice(measured, len(seeds))], axis=-1) for _ in radii]) for _ in starts]
 
 
 def median(values: Array) -> Array:

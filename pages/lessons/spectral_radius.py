@@ -5,6 +5,7 @@ import streamlit as st
 from gradflow.experiment import Experiment
 from gradflow.figures import radius_board
 from gradflow.radii import (
+    RADII,
     RadiusStudy,
     log10_powers,
     predicted,
@@ -39,6 +40,7 @@ def python_code(exp: Experiment, radius: float, seeds: tuple[int, ...]) -> str:
     )
 
 
+on_a_phone = narrow()
 radius = setting("spectral_radius")
 seeds = tuple(range(setting("seed"), setting("seed") + SEEDS))
 with problems_told("Spectral radius"):
@@ -46,12 +48,14 @@ with problems_told("Spectral radius"):
         cell="rnn", sequence_type="many-to-one", loss="probe", rescale=True, init="gaussian", spectral_radius=1.0
     )
     study_shared = shared(study_radii)
-    studies = with_radius(study_shared(exp, seeds=seeds), study_shared(exp, (radius,), seeds))
+    studies = study_shared(exp, seeds=seeds)
+    if radius not in RADII:
+        studies = with_radius(studies, study_shared(exp, (radius,), seeds))
 
 finding = radius_title(studies)
 title(finding)
 draw(
-    radius_board(studies, radius, narrow()),
+    radius_board(studies, radius, on_a_phone),
     key="radius_board",
     presenter_scale=1.12,  # seven panels have no room for more
     alt=f"{finding}. Eigenvalues, powers of W_hh, per-step factors, gradient curves and maps of radius and time from a "
