@@ -2,7 +2,9 @@
 
 import streamlit as st
 
-WATCH = """
+WATCH = st.components.v2.component(
+    "viewport",
+    js="""
 export default function ({ data, setStateValue }) {
     const narrow = window.matchMedia("(max-width: 640px)");
     const tell = () => setStateValue("narrow", narrow.matches);
@@ -10,11 +12,14 @@ export default function ({ data, setStateValue }) {
     narrow.addEventListener("change", tell);
     return () => narrow.removeEventListener("change", tell);
 }
-"""
+""",
+)
 
 
 def narrow() -> bool:
-    """Whether the window is as narrow as a phone's; a page is drawn anew when that changes."""
+    """Whether the window is as narrow as a phone's; a page is drawn anew when that changes.
+
+    To be asked before a page computes: meanwhile the browser makes room for the one who watches.
+    """
     known = bool(st.session_state.get("viewport", {}).get("narrow", False))
-    watch = st.components.v2.component("viewport", js=WATCH)
-    return bool(watch(key="viewport", data=known, default={"narrow": False}, on_narrow_change=lambda: None).narrow)
+    return bool(WATCH(key="viewport", data=known, default={"narrow": False}, on_narrow_change=lambda: None).narrow)
