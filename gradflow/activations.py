@@ -20,39 +20,43 @@ ONE, DEEP = np.array(1.0), np.array(0.002)
 
 @dataclass(frozen=True)
 class Activation:
-    """An elementwise function y = φ(a), its derivative φ′ from (a, y), and max φ′, the γ of Pascanu et al. 2013."""
+    """An elementwise function y = φ(a), its derivative φ′ from (a, y), and max φ′, the γ of Pascanu et al. 2013.
+
+    `value` writes into `out` where that is given, as NumPy's own functions do.
+    """
 
     name: str
     title: str
-    value: Callable[[Array], Array]
+    value: Callable[..., Array]
     slope: Callable[[Array, Array], Array]
     max_slope: float
 
 
-def sigmoid(a: Array) -> Array:
+def sigmoid(a: Array, out: Array | None = None) -> Array:
     """σ(a) = 1 / (1 + e^−a), elementwise; where e^−a overflows to inf, σ is rightly 0."""
-    s = np.negative(a, out=np.empty_like(a))
+    s = np.negative(a, out=np.empty_like(a) if out is None else out)
     np.exp(s, out=s)
     s += ONE
     return np.divide(ONE, s, out=s)
 
 
-def sigmoid_parts(a: Array) -> tuple[Array, Array, Array]:
-    """σ(a), 1 − σ(a) and σ′(a) = σ(a) (1 − σ(a)), elementwise, each to the last digit at either end.
-
-    1 − σ(a) is e^−a σ(a); below a = −709 that comes out as inf · 0, and `fmin` takes its limit, 1.
-    """
-    rest = np.exp(-a)
-    s = ONE / (ONE + rest)
-    rest *= s
-    np.fmin(rest, ONE, out=rest)
-    return s, rest, rest * s
+def complement(a: Array, s: Array) -> Array:
+    """1 − σ(a) with s = σ(a), elementwise; e^−a / (1 + e^−a) where 1 − s has lost digits."""
+    rest = np.subtract(ONE, s, out=np.empty_like(s))
+    if rest.size and rest.min() < DEEP:
+        deep = np.flatnonzero(rest < DEEP)
+        with np.errstate(under="ignore"):
+            e = np.exp(-a.take(deep))
+            rest.put(deep, e / (1.0 + e))
+    return rest
 
 
 def sigmoid_slope(a: Array, s: Array) -> Array:
-    """σ′(a), elementwise."""
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        return sigmoid_parts(a)[2]
+    """σ′(a) = s (1 − s) with s = σ(a), elementwise."""
+    with np.errstate(under="ignore"):
+        slope = complement(a, s)
+        slope *= s
+        return slope
 
 
 def tanh_slope(a: Array, y: Array) -> Array:
@@ -67,9 +71,9 @@ def tanh_slope(a: Array, y: Array) -> Array:
     return slope
 
 
-def relu(a: Array) -> Array:
+def relu(a: Array, out: Array | None = None) -> Array:
     """max(a, 0), elementwise; a complex number is kept where its real part is positive."""
-    return np.maximum(a, 0.0) if np.isrealobj(a) else a * (a.real > 0.0)
+    return np.maximum(a, 0.0, out=out) if np.isrealobj(a) else np.multiply(a, a.real > 0.0, out=out)
 
 
 def relu_slope(a: Array, y: Array) -> Array:

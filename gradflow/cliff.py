@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike
 
-from gradflow.activations import Array, sigmoid_parts
+from gradflow.activations import Array, sigmoid, sigmoid_slope
 from gradflow.checks import check_number, finite_array, shown
 from gradflow.clipping import CLIPPERS
 from gradflow.experiment import Knob
@@ -54,12 +54,13 @@ def cliff(w: ArrayLike, b: ArrayLike) -> tuple[Array, Array, Array]:
     """
     w, b = np.broadcast_arrays(w, b)
     shape, w, b = w.shape, w.reshape(-1), b.reshape(-1)
-    h, _, _ = sigmoid_parts(np.full(w.shape, START))
+    h = sigmoid(np.full(w.shape, START))
     trace = []
     for _ in range(STEPS):
         before = h
-        h, _, slope = sigmoid_parts(w * before + b)
-        trace.append((before, slope))
+        a = w * before + b
+        h = sigmoid(a)
+        trace.append((before, sigmoid_slope(a, h)))
     dh = 2.0 * (h - TARGET)
     dw = db = np.zeros(w.shape)
     for before, slope in reversed(trace):

@@ -131,11 +131,12 @@ def replay(flow: Flow) -> tuple[Array, Exponent]:
     for t in reversed(range(length)):
         a = np.empty((cell.slots, hidden, batch))
         loop = {"multiply": trace.w.dot, "row": trace.rows[t], "pre_t": a.reshape(-1, batch)}
-        ahead = executed(cell, "forward", (a, h[t], None if c is None else c[t], *late, *own), loop)
+        saved = np.empty((len(cell.saves), hidden, batch))
+        ahead = executed(cell, "forward", (a, saved, h[t], None if c is None else c[t], *late, *own), loop)
 
-        da, both = np.empty_like(trace.a[:, t : t + 1]), slice(t, t + 2)
-        states = (h[both], None if c is None else c[both])
-        local = executed(cell, "local", (trace.a[:, t : t + 1], *states, da, *own), {})
+        here, both = slice(t, t + 1), slice(t, t + 2)
+        da, states = np.empty_like(trace.a[:, here]), (h[both], None if c is None else c[both])
+        local = executed(cell, "local", (trace.a[:, here], trace.saved[:, here], *states, da, *own), {})
 
         e = flow.exponent[t]
         dh, dc = (

@@ -126,6 +126,8 @@ class Notation:
                 return tuple(Equation(a, f"{a} = {self.affine(k)}", f"a[{k}]") for k, a in enumerate(self.slots))
             case ast.Expr(ast.Call(args=[left, right], keywords=[ast.keyword("out", target)])):
                 pairs = self.pairs(target, ast.BinOp(left, ast.Mult(), right))
+            case ast.Assign(_, ast.Name("saved")):
+                pairs = []
             case ast.Assign([target], value):
                 pairs = self.pairs(target, value)
             case ast.AugAssign(target, operator, value):
@@ -165,14 +167,8 @@ class Notation:
         match value:
             case ast.Tuple(parts):
                 return parts
-            case ast.Call(ast.Name("sigmoid"), [slots]):
-                return [called("sigmoid", slot) for slot in slots_in(self.cell, slots)]
-            case ast.Call(ast.Name("sigmoid_parts"), [slots]):
-                s, slope = (
-                    [called(f, slot) for slot in slots_in(self.cell, slots)] for f in ("sigmoid", "sigmoid_slope")
-                )
-                rest = [ast.BinOp(ast.Constant(1), ast.Sub(), value) for value in s]
-                return [ast.Tuple([*part]) for part in (s, rest, slope)]
+            case ast.Call(ast.Name("sigmoid" | "sigmoid_slope" as function), [slots, *_]):
+                return [called(function, slot) for slot in slots_in(self.cell, slots)]
         raise ValueError(f"several names must be assigned from a tuple or from sigmoids, got {ast.unparse(value)}")
 
     def resolved(self, value: ast.expr) -> ast.expr:
@@ -204,6 +200,8 @@ class Notation:
                 tight = isinstance(operator, ast.Mult)
                 sides = self.bracketed(left, tight), self.bracketed(right, tight or isinstance(operator, ast.Sub))
                 return OPERATORS[type(operator)].join(sides)
+            case ast.Call(ast.Name("complement"), [_, s]):
+                return f"1 - {self.tex(s)}"
             case ast.Call(ast.Name(name), [operand]) if name in self.products:
                 return self.matrix(name, operand)
             case ast.Call(function, [operand, *_]) if ast.unparse(function) in FUNCTIONS:

@@ -51,14 +51,15 @@ class Trace:
     mask: NDArray[np.bool_] | None
     rows: Array  # [h_t; x_{t+1}; 1], (T + 1, …, H + D + 1, B): what `w` multiplies
     a: Array  # pre-activations, (slots, T, …, H, B)
+    saved: Array  # what the cell's `step` saved, such as its gates' values, (saves, T, …, H, B)
     w: Array  # (…, slots·H, H + D + 1)
     late_w: Array | None
 
     @cached_property
     def gates(self) -> dict[str, Array]:
-        """Gate name → its values, each (T, …, B, H)."""
-        with np.errstate(over="ignore", under="ignore"):
-            return {name: columns(value) for name, value in self.cell.gate_values(self.a).items()}
+        """Gate name → its values, each (T, …, B, H); a cell without gates has none."""
+        saves = self.cell.saves
+        return {name: columns(self.saved[saves.index(name)]) for name in self.cell.gates if name in saves}
 
     @cached_property
     def pre_activations(self) -> Array:
@@ -185,6 +186,7 @@ def repeat_sequence(trace: Trace, sequence: int, times: int) -> Trace:
         mask=again(trace.mask, -1),
         rows=again(trace.rows, -1),
         a=again(trace.a, -1),
+        saved=again(trace.saved, -1),
     )
 
 
@@ -198,6 +200,7 @@ def steps_between(trace: Trace, start: int, stop: int) -> Trace:
         mask=None if trace.mask is None else trace.mask[start:stop],
         rows=trace.rows[start : stop + 1],
         a=trace.a[:, start:stop],
+        saved=trace.saved[:, start:stop],
     )
 
 
@@ -212,7 +215,7 @@ def parameter_gradients(flow: Flow) -> Params:
         w = np.zeros_like(trace.w)  # and so they stay where no state feeds the slot
         w[: first * hidden, hidden:] = summed(outer, da[:first], trace.rows[:, hidden:], e) if first else 0.0
         w[first * hidden :] = summed(outer, da[first:], trace.rows, e)
-        late_w = summed(outer, da[-late:], trace.cell.late_operand(trace.a, h), e) if late else None
+        late_w = summed(outer, da[-late:], trace.cell.late_operand(trace.saved, h), e) if late else None
         by_unit = [summed(elementwise, da[slot], v, e) for slot, v in trace.cell.unit_operands(h, c)]
     return {**unpack(trace.cell, w, late_w), **dict(zip(trace.cell.unit_weights, by_unit, strict=True))}
 

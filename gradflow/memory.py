@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from gradflow.activations import Array, sigmoid_parts
+from gradflow.activations import Array, complement, sigmoid
 from gradflow.checks import check_choice, check_number
 from gradflow.experiment import KNOBS, Experiment, Network, build, build_cell, check_experiment, run
 from gradflow.flow import Flow, Trace, own_rows
@@ -241,8 +241,8 @@ def entries(
     """
     cell = trace.cell
     with np.errstate(over="ignore", divide="ignore", under="ignore", invalid="ignore"):
-        kept, rest, _ = sigmoid_parts(logit)
-        written = (trace.gates["i"] if cell.has_c else rest) * own[..., None]
+        kept = sigmoid(logit)
+        written = (trace.gates["i"] if cell.has_c else complement(logit, kept)) * own[..., None]
         weights = np.zeros_like(kept[0])
         for kept_t, written_t in zip(kept, written, strict=True):
             weights *= kept_t

@@ -133,7 +133,8 @@ def local_derivatives(trace: Trace) -> tuple[Array, tuple[Array, ...]]:
     """The cell's `partials` for all steps: the slots' own, (slots, T, H, B), and the others, (T, H, B) each."""
     da = np.empty_like(trace.a)
     c = None if trace.c is None else columns(trace.c)
-    return da, trace.cell.partials(trace.a, columns(trace.h), c, da, *unit_columns(trace.cell, trace.params))
+    own = unit_columns(trace.cell, trace.params)
+    return da, trace.cell.partials(trace.a, trace.saved, columns(trace.h), c, da, *own)
 
 
 def slot_products(trace: Trace) -> list[Product]:

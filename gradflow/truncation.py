@@ -100,7 +100,7 @@ def windows(trace: Trace, t: NDArray[np.int_]) -> Trace:
     def last(array: Array) -> Array:
         """(…, passes, rows, B) → (…, rows, passes · B)."""
         moved = np.moveaxis(array, -3, -2)
-        return moved.reshape(*moved.shape[:-2], -1)
+        return moved.reshape(*moved.shape[:-2], moved.shape[-2] * moved.shape[-1])
 
     def beside(array: Array) -> Array:
         """(…, passes, B, columns) → (…, passes · B, columns)."""
@@ -114,6 +114,7 @@ def windows(trace: Trace, t: NDArray[np.int_]) -> Trace:
         mask=(present[steps] & (t[:-1] >= 0)[..., None]).reshape(len(steps), -1),
         rows=last(trace.rows[rows]),
         a=last(trace.a[:, steps]),
+        saved=last(trace.saved[:, steps]),
     )
 
 

@@ -84,7 +84,7 @@ def forward(
 
 def check_memory(cell: Cell, length: int, batch: int, hidden: int, inputs: int) -> None:
     """ValueError where a run would need more than 1 GB."""
-    need = 8.0 * length * batch * (hidden * (3 * cell.slots + 5) + 2 * inputs)
+    need = 8.0 * length * batch * (hidden * (3 * cell.slots + len(cell.saves) + 5) + 2 * inputs)
     if need > MAX_BYTES:
         raise ValueError(
             f"length × batch × hidden must fit in {MAX_BYTES / 1e9:g} GB, got {length} × {batch} × {hidden} "
@@ -117,6 +117,7 @@ def unroll(
         c_rows[0] = columns(c0)
     pre = np.empty((steps, *lead, cell.slots * hidden, batch), dtype)
     a = np.moveaxis(pre.reshape(steps, *lead, cell.slots, hidden, batch), -3, 1)  # (T, slots, …, H, B)
+    saved = np.empty((steps, len(cell.saves), *lead, hidden, batch), dtype)
     absent = None if mask is None else ~mask[..., None, :]
     late = () if late_w is None else (late_product(late_w, lead, hidden, batch),)
     own = (*late, *unit_columns(cell, params))
@@ -127,11 +128,11 @@ def unroll(
         if stateless:
             np.matmul(w[..., :stateless, hidden:], rows[:-1, ..., hidden:, :], out=pre[..., :stateless, :])
         h, c = h_rows[0], None if c_rows is None else c_rows[0]
-        for t, (row, pre_t, a_t, h_next) in enumerate(
-            zip(rows[:-1], pre[..., stateless:, :], a, h_rows[1:], strict=True)
+        for t, (row, pre_t, a_t, saved_t, h_next) in enumerate(
+            zip(rows[:-1], pre[..., stateless:, :], a, saved, h_rows[1:], strict=True)
         ):
             multiply(row, pre_t)
-            h, c = cell.step(a_t, h, c, *own)
+            h, c = cell.step(a_t, saved_t, h, c, *own)
             if absent is not None:
                 np.copyto(h, h_rows[t], where=absent[t])
             h_next[...] = h
@@ -148,6 +149,7 @@ def unroll(
         mask=mask,
         rows=rows,
         a=a.swapaxes(0, 1),
+        saved=saved.swapaxes(0, 1),
         w=w,
         late_w=late_w,
     )
@@ -285,8 +287,9 @@ def block_loop(
 
     def go_back(start: int, stop: int, dh: Array, dc: Any, e: Exponent) -> tuple[Array, Array | None]:
         da = mantissa_a[:, stop:start] if kept else mantissa_a[:, : start - stop]
+        steps, rows = slice(stop, start), slice(stop, start + 1)
         others = cell.partials(
-            trace.a[:, stop:start], h[stop : start + 1], None if c is None else c[stop : start + 1], da, *own
+            trace.a[:, steps], trace.saved[:, steps], h[rows], None if c is None else c[rows], da, *own
         )
         local = zip(*(array[::-1] for array in (da.swapaxes(0, 1), *others)), strict=True)
         into = mantissa_h[stop:start][::-1]

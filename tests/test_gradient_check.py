@@ -72,13 +72,13 @@ def keeps_too_much(self, dh, dc, da, dh_dc, f, UT):
     return UT(da), f * dc * (1.0 + 1e-6)
 
 
-def forgets_the_update_gate(self, a, h, c, da):
-    kept = right_gru_partials(self, a, h, c, da)
+def forgets_the_update_gate(self, a, saved, h, c, da):
+    kept = right_gru_partials(self, a, saved, h, c, da)
     da[2] = 0.0
     return kept
 
 
-def a_slope_too_steep(self, a, h, c, da):
+def a_slope_too_steep(self, a, saved, h, c, da):
     da[0] = self.phi.slope(a[0], h[1:]) * (1.0 + 1e-6)
     return ()
 

@@ -34,6 +34,7 @@ class Cell:
     state_rows: ClassVar[tuple[str, ...]]
     late_rows: ClassVar[tuple[str, ...]] = ()  # the last state rows, if their product must wait for another gate
     unit_weights: ClassVar[tuple[str, ...]] = ()  # parameters beyond PyTorch's four arrays, a number for each unit
+    saves: ClassVar[tuple[str, ...]] = ()  # what `step` saves for `partials`, by the names in the equations
     has_c: ClassVar[bool] = False
     memory_gate: ClassVar[str | None] = None  # the gate that decides how much of the past is kept
     memory_sign = 1.0  # −1 where a high memory gate overwrites instead of keeping
@@ -51,20 +52,21 @@ class Cell:
         """The activation function φ with its derivative."""
         return ACTIVATIONS[self.activation]
 
-    def step(self, a: Array, h: Array, c: Any) -> tuple[Array, Array | None]:
+    def step(self, a: Array, saved: Array, h: Array, c: Any) -> tuple[Array, Array | None]:
         """(h_t, c_t) from the slots and (h_{t−1}, c_{t−1}); `c` is None where the cell has no c.
 
+        `saved`, (len(saves), …), receives what `partials` needs again, such as the gates' values.
         With `late_rows`, their product comes as one more argument, a function, and `step` adds it to its slots. The
         `unit_weights` come last, (…, H, 1) each; what they add to a slot is added in place too.
         """
         raise NotImplementedError
 
-    def partials(self, a: Array, h: Array, c: Any, da: Array) -> tuple[Array, ...]:
+    def partials(self, a: Array, saved: Array, h: Array, c: Any, da: Array) -> tuple[Array, ...]:
         """The local derivatives that `step_back` multiplies with, several steps at once.
 
-        `a` is (slots, steps, …), `h` and `c` are (steps + 1, …). `da`, like `a`, receives each slot's derivative of what
-        that slot feeds (h, or c in the LSTM's inner gates); the others are returned, (steps, …) each. The `unit_weights`
-        come last, as in `step`.
+        `a` is (slots, steps, …), `saved` (len(saves), steps, …), `h` and `c` are (steps + 1, …). `da`, like `a`, receives each
+        slot's derivative of what that slot feeds (h, or c in the LSTM's inner gates); the others are returned, (steps, …)
+        each. The `unit_weights` come last, as in `step`.
         """
         raise NotImplementedError
 
@@ -89,14 +91,10 @@ class Cell:
         """The total ∂L/∂c_t from c_{t+1}'s share of it and the total ∂L/∂h_t: the paths inside a step, given its `partials`."""
         raise NotImplementedError
 
-    def late_operand(self, a: Array, h: Array) -> Array:
+    def late_operand(self, saved: Array, h: Array) -> Array:
         """What the late rows multiply, all steps at once."""
         raise NotImplementedError
 
     def unit_operands(self, h: Array, c: Any) -> tuple[tuple[int, Array], ...]:
         """For each of the `unit_weights` the slot that it feeds, and what it multiplies there, all steps at once."""
         return ()
-
-    def gate_values(self, a: Array) -> dict[str, Array]:
-        """Every gate's value by name, all steps at once; a cell without gates has none."""
-        return {}

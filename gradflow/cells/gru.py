@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradflow.activations import ONE, sigmoid, sigmoid_parts
+from gradflow.activations import ONE, complement, sigmoid, sigmoid_slope
 from gradflow.cells.cell import HIGHWAY, Array, Cell, Product
 from gradflow.checks import check_choice
 
@@ -25,6 +25,7 @@ class ResetAfterGRU(Cell):
     # n's two shares stay apart, the input's in the first slot and the state's in the last
     input_rows: ClassVar[tuple[str, ...]] = ("n", "r", "z")
     state_rows: ClassVar[tuple[str, ...]] = ("r", "z", "n")
+    saves: ClassVar[tuple[str, ...]] = ("n", "r", "z")
     memory_gate: ClassVar[str] = "z"
 
     def __post_init__(self) -> None:
@@ -39,19 +40,18 @@ class ResetAfterGRU(Cell):
         """The shares of h_{t−1} that stay and of n that come in, from z and 1 − z."""
         return (z, rest) if self.update == "keep" else (rest, z)
 
-    def step(self, a: Array, h: Array, c: None) -> tuple[Array, None]:
-        r, z = sigmoid(a[1:3])
-        n = self.phi.value(a[0] + r * a[3])
+    def step(self, a: Array, saved: Array, h: Array, c: None) -> tuple[Array, None]:
+        r, z = sigmoid(a[1:3], out=saved[1:])
+        n = self.phi.value(a[0] + r * a[3], out=saved[0])
         kept, written = self.kept_and_written(z, ONE - z)
         h = written * n + kept * h
         return h, None
 
-    def partials(self, a: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
-        (r, z), (_, rest), (dr, dz) = sigmoid_parts(a[1:3])
-        kept, written = self.kept_and_written(z, rest)
-        a_n = a[0] + r * a[3]
-        n = self.phi.value(a_n)
-        np.multiply(written, self.phi.slope(a_n, n), out=da[0])
+    def partials(self, a: Array, saved: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
+        n, r, z = saved
+        dr, dz = sigmoid_slope(a[1:3], saved[1:])
+        kept, written = self.kept_and_written(z, complement(a[2], z))
+        np.multiply(written, self.phi.slope(a[0] + r * a[3], n), out=da[0])
         np.multiply(dr, da[0] * a[3], out=da[1])
         np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=da[2])
         np.multiply(r, da[0], out=da[3])
@@ -65,10 +65,6 @@ class ResetAfterGRU(Cell):
         by_r, by_z, by_n = UT(da[1:] * dh)
         return {HIGHWAY: (kept * dh, 0.0), "r": (by_r, 0.0), "z": (by_z, 0.0), "n": (by_n, 0.0)}
 
-    def gate_values(self, a: Array) -> dict[str, Array]:
-        r, z = sigmoid(a[1:3])
-        return {"r": r, "z": z, "n": self.phi.value(a[0] + r * a[3])}
-
 
 @dataclass(frozen=True)
 class ResetBeforeGRU(ResetAfterGRU):
@@ -77,19 +73,22 @@ class ResetBeforeGRU(ResetAfterGRU):
     slots: ClassVar[int] = 3
     input_rows: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     late_rows: ClassVar[tuple[str, ...]] = ("n",)
+    saves: ClassVar[tuple[str, ...]] = ("r", "z", "n")
 
-    def step(self, a: Array, h: Array, c: None, U_n: Product) -> tuple[Array, None]:  # type: ignore[override]
-        r, z = sigmoid(a[:2])
+    def step(  # type: ignore[override]
+        self, a: Array, saved: Array, h: Array, c: None, U_n: Product
+    ) -> tuple[Array, None]:
+        r, z = sigmoid(a[:2], out=saved[:2])
         a[2:] += U_n(r * h)
-        n = self.phi.value(a[2])
+        n = self.phi.value(a[2], out=saved[2])
         kept, written = self.kept_and_written(z, ONE - z)
         h = written * n + kept * h
         return h, None
 
-    def partials(self, a: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
-        (r, z), (_, rest), (dr, dz) = sigmoid_parts(a[:2])
-        kept, written = self.kept_and_written(z, rest)
-        n = self.phi.value(a[2])
+    def partials(self, a: Array, saved: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
+        r, z, n = saved
+        dr, dz = sigmoid_slope(a[:2], saved[:2])
+        kept, written = self.kept_and_written(z, complement(a[1], z))
         np.multiply(dr, h[:-1], out=da[0])  # ∂(r ⊙ h)/∂a_r
         np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=da[1])  # ∂h/∂a_z
         np.multiply(written, self.phi.slope(a[2], n), out=da[2])  # ∂h/∂a_n
@@ -110,12 +109,8 @@ class ResetBeforeGRU(ResetAfterGRU):
         by_r, by_z = UT(np.stack([da[0] * d_rh, da[1] * dh]))
         return {HIGHWAY: (kept * dh, 0.0), "r": (by_r, 0.0), "z": (by_z, 0.0), "n": (r * d_rh, 0.0)}
 
-    def late_operand(self, a: Array, h: Array) -> Array:
-        return sigmoid(a[0]) * h[:-1]
-
-    def gate_values(self, a: Array) -> dict[str, Array]:
-        r, z = sigmoid(a[:2])
-        return {"r": r, "z": z, "n": self.phi.value(a[2])}
+    def late_operand(self, saved: Array, h: Array) -> Array:
+        return saved[0] * h[:-1]
 
 
 RESETS = {"after": ResetAfterGRU, "before": ResetBeforeGRU}

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradflow.activations import sigmoid, sigmoid_parts
+from gradflow.activations import sigmoid, sigmoid_slope
 from gradflow.cells.cell import HIGHWAY, Array, Cell, Product
 
 
@@ -20,19 +20,21 @@ class LSTM(Cell):
     # o, i, f, g: the sigmoids are one block, and so are the three gates that act through c
     input_rows: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g")
     state_rows: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g")
+    saves: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g")
     has_c: ClassVar[bool] = True
     memory_gate: ClassVar[str] = "f"
 
-    def step(self, a: Array, h: Array, c: Array) -> tuple[Array, Array]:
-        o, i, f = sigmoid(a[:3])
-        g = self.phi.value(a[3])
+    def step(self, a: Array, saved: Array, h: Array, c: Array) -> tuple[Array, Array]:
+        o, i, f = sigmoid(a[:3], out=saved[:3])
+        g = self.phi.value(a[3], out=saved[3])
         c = f * c + i * g
         h = o * self.phi.value(c)
         return h, c
 
-    def partials(self, a: Array, h: Array, c: Array, da: Array) -> tuple[Array, ...]:
-        (o, i, f), _, (do, di, df) = sigmoid_parts(a[:3])
-        g, y = self.phi.value(a[3]), self.phi.value(c[1:])
+    def partials(self, a: Array, saved: Array, h: Array, c: Array, da: Array) -> tuple[Array, ...]:
+        o, i, f, g = saved
+        y = self.phi.value(c[1:])
+        do, di, df = sigmoid_slope(a[:3], saved[:3])
         np.multiply(do, y, out=da[0])  # ∂h/∂a_o
         np.multiply(di, g, out=da[1])  # ∂c/∂a_i
         np.multiply(df, c[:-1], out=da[2])  # ∂c/∂a_f
@@ -52,7 +54,3 @@ class LSTM(Cell):
 
     def total_c(self, dh: Array, dc: Any, dh_dc: Array, f: Array) -> Array:
         return dc + dh * dh_dc
-
-    def gate_values(self, a: Array) -> dict[str, Array]:
-        o, i, f = sigmoid(a[:3])
-        return {"i": i, "f": f, "g": self.phi.value(a[3]), "o": o}

@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradflow.activations import sigmoid, sigmoid_parts
+from gradflow.activations import sigmoid, sigmoid_slope
 from gradflow.cells.cell import HIGHWAY, Array, Product
 from gradflow.cells.lstm import LSTM
 
@@ -19,23 +19,24 @@ class PeepholeLSTM(LSTM):
     unit_weights: ClassVar[tuple[str, ...]] = ("weight_ci", "weight_cf", "weight_co")
 
     def step(  # type: ignore[override]
-        self, a: Array, h: Array, c: Array, w_ci: Array, w_cf: Array, w_co: Array
+        self, a: Array, saved: Array, h: Array, c: Array, w_ci: Array, w_cf: Array, w_co: Array
     ) -> tuple[Array, Array]:
         a[1] += w_ci * c
         a[2] += w_cf * c
-        i, f = sigmoid(a[1:3])
-        g = self.phi.value(a[3])
+        i, f = sigmoid(a[1:3], out=saved[1:3])
+        g = self.phi.value(a[3], out=saved[3])
         c = f * c + i * g
         a[0] += w_co * c
-        o = sigmoid(a[0])
+        o = sigmoid(a[0], out=saved[0])
         h = o * self.phi.value(c)
         return h, c
 
     def partials(  # type: ignore[override]
-        self, a: Array, h: Array, c: Array, da: Array, w_ci: Array, w_cf: Array, w_co: Array
+        self, a: Array, saved: Array, h: Array, c: Array, da: Array, w_ci: Array, w_cf: Array, w_co: Array
     ) -> tuple[Array, ...]:
-        (o, i, f), _, (do, di, df) = sigmoid_parts(a[:3])
-        g, y = self.phi.value(a[3]), self.phi.value(c[1:])
+        o, i, f, g = saved
+        y = self.phi.value(c[1:])
+        do, di, df = sigmoid_slope(a[:3], saved[:3])
         np.multiply(do, y, out=da[0])  # ∂h/∂a_o
         np.multiply(di, g, out=da[1])  # ∂c/∂a_i
         np.multiply(df, c[:-1], out=da[2])  # ∂c/∂a_f

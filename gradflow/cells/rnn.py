@@ -17,11 +17,11 @@ class RNN(Cell):
     input_rows: ClassVar[tuple[str, ...]] = ("h",)
     state_rows: ClassVar[tuple[str, ...]] = ("h",)
 
-    def step(self, a: Array, h: Array, c: None) -> tuple[Array, None]:
+    def step(self, a: Array, saved: Array, h: Array, c: None) -> tuple[Array, None]:
         h = self.phi.value(a[0])
         return h, None
 
-    def partials(self, a: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
+    def partials(self, a: Array, saved: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
         da[0] = self.phi.slope(a[0], h[1:])
         return ()
 

@@ -11,7 +11,7 @@ from gradflow.activation_findings import (
     unit_title,
     unit_words,
 )
-from gradflow.activations import ACTIVATIONS, relu, relu_slope, sigmoid, sigmoid_parts, sigmoid_slope, tanh_slope
+from gradflow.activations import ACTIVATIONS, complement, relu, relu_slope, sigmoid, sigmoid_slope, tanh_slope
 from gradflow.experiment import Experiment, Knob
 from gradflow.figures import activation_curves, activation_panels, unit_map, unit_time
 from gradflow.one_unit import OneUnit, fixed_points, one_unit, tanh_roots, two_cycle
@@ -111,7 +111,7 @@ st.markdown(unit_words(unit))
 share(csv=lambda: data(points, unit), python=python_code(exp, seeds, unit), name="activations")
 show_sources(
     {
-        "φ and φ′": [sigmoid, sigmoid_parts, sigmoid_slope, tanh_slope, relu, relu_slope],
+        "φ and φ′": [sigmoid, complement, sigmoid_slope, tanh_slope, relu, relu_slope],
         "At work": [operating_point],
         "One unit": [one_unit, fixed_points, tanh_roots, two_cycle],
     }
