@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gradflow.activations import ACTIVATIONS
+from gradflow.activations import ACTIVATIONS, complement, sigmoid
 
 
 def in_decimals(name, a):
@@ -32,6 +32,25 @@ def test_value_and_slope_have_all_their_digits(name, a):
     y = phi.value(np.array([a]))
     assert y[0] == pytest.approx(float(value), rel=1e-13, abs=0)
     assert phi.slope(np.array([a]), y)[0] == pytest.approx(float(slope), rel=2e-13, abs=0)
+
+
+@given(st.floats(-340, 340))
+def test_what_a_sigmoid_leaves_has_all_its_digits(a):
+    at = np.array([a])
+    assert complement(at, sigmoid(at))[0] == pytest.approx(float(in_decimals("sigmoid", -a)[0]), rel=2e-13, abs=0)
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+def test_arrays_of_any_layout_are_taken_element_by_element(name):
+    """Saturated units are few and put back where they were taken from."""
+    phi, a = ACTIVATIONS[name], np.random.default_rng(0).normal(size=(7, 3, 5)) * 8.0
+    one_by_one = [[phi.value(np.array([v])), phi.slope(np.array([v]), phi.value(np.array([v])))] for v in a.ravel()]
+    value, slope = np.array(one_by_one)[..., 0].T.reshape(2, *a.shape)
+    turned = a.copy().transpose(2, 0, 1)
+    out = np.empty_like(turned)
+    np.testing.assert_allclose(phi.value(turned, out=out), value.transpose(2, 0, 1), rtol=1e-14)
+    np.testing.assert_allclose(out, value.transpose(2, 0, 1), rtol=1e-14)
+    np.testing.assert_allclose(phi.slope(turned, out), slope.transpose(2, 0, 1), rtol=1e-12)
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False, width=32))
