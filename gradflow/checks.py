@@ -23,6 +23,13 @@ def check_choice(field: str, value: object, allowed: Collection[str]) -> None:
         raise ValueError(f"{field} must be one of {', '.join(allowed)}, got {shown(value)}")
 
 
+def check_kind(field: str, value: object, kind: type) -> None:
+    """ValueError unless `value` is of that class."""
+    if not isinstance(value, kind):
+        article = "an" if kind.__name__[0] in "AEIO" else "a"
+        raise ValueError(f"{field} must be {article} {kind.__name__}, got {shown(value)}")
+
+
 def check_number(field: str, value: object, low: float, high: float, integer: bool = False, unit: str = "") -> Any:
     """`value` as a float (an int if `integer`), since a small NumPy number would overflow or lose digits later on.
 

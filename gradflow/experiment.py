@@ -9,7 +9,7 @@ import numpy as np
 from gradflow.activations import ACTIVATIONS, Array
 from gradflow.cells import CELLS, GRU, Cell
 from gradflow.cells.gru import RESETS, UPDATES
-from gradflow.checks import check_choice, check_number, shown
+from gradflow.checks import check_choice, check_kind, check_number, shown
 from gradflow.flow import Flow
 from gradflow.losses import (
     LOSSES,
@@ -201,8 +201,7 @@ NUMERIC = tuple(name for name, k in KNOBS.items() if k.step)
 
 def check_experiment(exp: object) -> None:
     """ValueError unless `exp` is an Experiment."""
-    if not isinstance(exp, Experiment):
-        raise ValueError(f"exp must be an Experiment, got {shown(exp)}")
+    check_kind("exp", exp, Experiment)
 
 
 @dataclass(frozen=True, eq=False, repr=False)

@@ -23,7 +23,7 @@ from gradflow.activations import Array
 from gradflow.cells import Cell
 from gradflow.cells.cell import HIGHWAY, Product
 from gradflow.cells.gru import ResetAfterGRU
-from gradflow.checks import check_number
+from gradflow.checks import check_kind, check_number
 from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, log10_norm, shift
 from gradflow.flow import Flow, Trace, columns
 from gradflow.parameters import Params, check_params, unit_columns
@@ -124,6 +124,7 @@ def joined(went: Array, exponent: Exponent) -> tuple[Array, Exponent]:
 
 def checked(flow: Flow) -> Flow:
     """The flow, if every sequence has every step."""
+    check_kind("flow", flow, Flow)
     if flow.trace.mask is not None:
         raise ValueError("flow must be of sequences of one length, got a mask: split each line of a text on its own")
     return flow
@@ -190,6 +191,7 @@ def measured(names: tuple[str, ...], parts: Array, exponent: Exponent, whole: Ar
 
 def other_convention(cell: ResetAfterGRU, params: Params) -> tuple[ResetAfterGRU, Params]:
     """The same GRU in the other update convention: z ↦ 1 − z = σ(−a_z), so z's rows of weights and biases change sign."""
+    check_kind("cell", cell, ResetAfterGRU)
     params = check_params(cell, params)
     hidden = params["weight_hh_l0"].shape[-1]
     z_rows = cell.gates.index("z") * hidden + np.arange(hidden)

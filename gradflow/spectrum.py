@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gradflow.activations import ACTIVATIONS, Array
-from gradflow.checks import check_choice, check_number, square_matrix
+from gradflow.checks import check_choice, check_kind, check_number, square_matrix
 from gradflow.exponents import LOG10_2, shift
 from gradflow.flow import Trace, repeat_sequence
 from gradflow.unroll import check_memory, pull_back
@@ -31,6 +31,7 @@ def log10_jacobian_singular_values(trace: Trace, sequence: int = 0) -> Array:
     largest is right at any magnitude; those smaller than it by more than float64's 15 digits cannot be told from rounding
     and are NaN, and −inf says that the whole Jacobian is zero.
     """
+    check_kind("trace", trace, Trace)
     check_number("sequence", sequence, 0, trace.h.shape[1] - 1, integer=True)
     steps, hidden = len(trace.x), trace.h.shape[-1]
     check_memory(trace.cell, steps, hidden, hidden, trace.x.shape[-1])

@@ -11,7 +11,7 @@ import numpy as np
 
 from gradflow.activations import Array
 from gradflow.cells import RNN
-from gradflow.checks import check_choice
+from gradflow.checks import check_choice, check_kind
 from gradflow.clipping import CLIPPERS, Gradients, global_norm
 from gradflow.experiment import check_knobs, knob
 from gradflow.parameters import NAMES
@@ -129,6 +129,7 @@ def train(setup: Training, clipping: str) -> Iterator[Learning]:
     Yields what it has shown so far after every BLOCK steps and after the last one. A state, a loss or a gradient that is no
     longer finite ends the run: PyTorch's clip_grad_norm_ would go on with NaN, unless it is told error_if_nonfinite=True.
     """
+    check_kind("setup", setup, Training)
     check_choice("clipping", clipping, CLIPPERS)
     params, data = draw_start(setup), generator(setup.seed, "input")
     clip = CLIPPERS[clipping]

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradflow.activations import Array
-from gradflow.checks import check_number
+from gradflow.checks import check_kind, check_number
 from gradflow.experiment import Experiment, run
 from gradflow.flow import Flow, Trace, parameter_gradients, steps_between
 from gradflow.parameters import Params
@@ -59,6 +59,7 @@ def truncated_gradients(flow: Flow, k1: int, k2s: Iterable[int]) -> list[Params]
     All depths come from the same passes: what a pass of k2 steps gives is the part of a deeper one that lies in those steps.
     The readout's gradients are not among them, truncation does not change them.
     """
+    check_kind("flow", flow, Flow)
     length = len(flow.trace.x)
     k1 = check_number("k1", k1, 1, length, integer=True)
     k2s = [check_number("k2s", k2, 1, length, integer=True) for k2 in at_least_one("k2s", k2s)]

@@ -15,7 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 from gradflow.activations import Array
 from gradflow.cells import Cell, as_cell
 from gradflow.cells.cell import Product
-from gradflow.checks import finite_array
+from gradflow.checks import check_kind, finite_array
 from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, nonzero_rows, shift, square_norm
 from gradflow.flow import Flow, Trace, columns
 from gradflow.parameters import Params, check_params, pack, unit_columns
@@ -207,6 +207,7 @@ def backward(trace: Trace, dL_dh: ArrayLike) -> Flow:
     dL_dh: (T + 1, B, H), the derivative of the loss through the readout at each step only; row 0 belongs to h_0.
     The result holds the total derivatives. Raises ValueError where the shape does not fit or a value is not finite.
     """
+    check_kind("trace", trace, Trace)
     direct = finite_array("dL_dh", dL_dh, trace.h.shape)
     for name, array in (("the trace", trace.h), ("dL_dh", direct)):
         if np.iscomplexobj(array):

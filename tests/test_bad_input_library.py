@@ -259,6 +259,25 @@ def test_a_memory_is_an_experiment_s(call):
         call("x", "lstm", [0])
 
 
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda x: gf.backward(x, [1.0]), "trace must be a Trace"),
+        (gf.log10_jacobian_singular_values, "trace must be a Trace"),
+        (gf.split_steps, "flow must be a Flow"),
+        (gf.split_routes, "flow must be a Flow"),
+        (lambda x: gf.truncated_gradients(x, 1, [1]), "flow must be a Flow"),
+        (lambda x: gf.other_convention(x, {}), "cell must be a ResetAfterGRU"),
+        (lambda x: next(gf.train(x, "norm")), "setup must be a Training"),
+        (lambda x: next(gf.race(x)), "setup must be a Training"),
+    ],
+)
+@pytest.mark.parametrize("other", [None, "x", 3])
+def test_another_object_than_the_one_asked_for_is_named(call, message, other):
+    with pytest.raises(ValueError, match=f"^{message}, got {other!r}$"):
+        call(other)
+
+
 def test_a_list_is_no_trained_cell():
     with pytest.raises(ValueError, match="cell must be one of"):
         gf.trained_network(["lstm"])
