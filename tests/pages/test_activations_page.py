@@ -69,7 +69,7 @@ def assert_the_library_s(page):
     """What is drawn equals `gf.operating_points` and `gf.one_unit` for the values of the controls."""
     points, unit = wanted(page)
     figures = page.figures
-    bars = [trace for trace in figures[PANELS]["data"] if trace["type"] == "bar"]
+    bars = [trace for trace in figures[PANELS]["data"] if trace.get("type") == "bar"]
     assert len(bars) == 3
     for bar, point in zip(bars, points.values(), strict=True):
         np.testing.assert_allclose(decoded(bar["y"]), 100.0 * point.share)

@@ -60,7 +60,7 @@ def page():
 def numbers(page):
     """What the figures show, by name."""
     matrix, lags, types = (figure["data"] for figure in page.figures)
-    (z,) = (decoded(trace["z"]) for trace in matrix if trace["type"] == "heatmap")
+    (z,) = (decoded(trace["z"]) for trace in matrix if trace.get("type") == "heatmap")
     total, row = (decoded(trace["y"]) for trace in matrix if trace.get("yaxis") == "y2")
     by_lag = {f"lag {trace['name']}": decoded(trace["y"]) for trace in lags if trace.get("name")}
     every_type = np.stack([decoded(trace["z"]) for trace in types])
@@ -171,7 +171,7 @@ def test_losses_without_a_gradient_are_said_in_words():
 
 def test_hovering_names_both_characters_and_the_axes_have_the_words(page):
     matrix = page.figures[0]
-    (heatmap,) = (trace for trace in matrix["data"] if trace["type"] == "heatmap")
+    (heatmap,) = (trace for trace in matrix["data"] if trace.get("type") == "heatmap")
     text = page.settings["text"]
     assert heatmap["x"] == heatmap["y"] == ["0 (h₀)", *(f"{t} “{c}”" for t, c in enumerate(text, 1))]
     assert "%{x}" in heatmap["hovertemplate"]
