@@ -28,9 +28,11 @@ def number(value: float) -> str:
 
 
 def significant(value: float) -> str:
-    """Two significant digits, three just below 1, no exponent."""
+    """Two significant digits, three on either side of 1, no exponent: 1.04 per step is not 1."""
     if 0.9 <= value < 1.0:
         return f"{value:.3f}"
+    if 1.005 <= value < 1.095:
+        return f"{value:.2f}"
     digits = max(0, 1 - math.floor(math.log10(abs(float(f"{value:.1e}")))))
     return f"{value:.{digits}f}"
 
