@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import cache
 from itertools import groupby
 from math import ceil
 from typing import TYPE_CHECKING, Any
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 CHUNK_STATES = 2**13  # hidden states per step in a chunk: few enough for the cache, many enough for NumPy's overhead
-CHUNK_SIZE = 2**23  # numbers that a chunk keeps over all its steps: 64 MB, as much for each core
+CHUNK_SIZE = 9 * 2**20  # numbers that a chunk keeps over all its steps: 75 MB, as much for each core
 THREAD_WORK = 350_000  # multiplications per step that keep a core busy; below, threads wait for the interpreter's lock
 STATES = 4  # so many of them are like h: h, c, the gradient and the direct derivative
 
@@ -91,11 +92,8 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
     values = tuple(getattr(e, field) for e in experiments)  # Python's numbers
     check_results(experiments)
     chunks = list(chunked(experiments))
-    if len(chunks) == 1:
-        measured = measure(chunks[0])  # a thread of its own would only wait for this one
-    else:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            measured = [m for part in pool.map(measure, chunks) for m in part]
+    go_through = map if len(chunks) == 1 else workers().map  # a thread of its own would only wait for this one
+    measured = [m for part in go_through(measure, chunks) for m in part]
     rows = max(len(m.log10_norm) for m in measured)
     batch = max(m.log10_norm.shape[1] for m in measured)
 
@@ -120,6 +118,12 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
         log10_norm_direct=stacked([m.log10_norm_direct for m in measured]),
         overflow_step=np.array([m.overflow_step for m in measured]),
     )
+
+
+@cache
+def workers() -> ThreadPoolExecutor:
+    """A thread for each core, kept: a thread's memory is its own, and new threads would have to ask for it anew."""
+    return ThreadPoolExecutor(os.cpu_count())
 
 
 def compare(exp: Experiment, field: str, values: Iterable[Any], seeds: Iterable[int]) -> dict[Any, Sweep]:
@@ -177,11 +181,10 @@ def chunked(experiments: list[Experiment]) -> Iterator[list[Experiment]]:
         _, batch, inputs = read_sequences(same[0]).x.shape
         cell, states = build_cell(same[0]), same[0].hidden * batch
         cores = max(1, min(os.cpu_count() or 1, len(same) * len(cell.gates) * states * same[0].hidden // THREAD_WORK))
-        kept = length * ((cell.slots + STATES) * states + inputs * batch)
+        kept = length * ((cell.slots + len(cell.saves) + STATES) * states + inputs * batch)
         most = max(1, min(CHUNK_STATES // states, CHUNK_SIZE // kept))
-        chunks = cores * ceil(len(same) / most / cores)
-        size = ceil(len(same) / chunks)
-        yield from (same[k : k + size] for k in range(0, len(same), size))
+        chunks = min(len(same), cores * ceil(len(same) / most / cores))
+        yield from (same[len(same) * k // chunks : len(same) * (k + 1) // chunks] for k in range(chunks))
 
 
 def measure(experiments: list[Experiment]) -> list[Measured]:
