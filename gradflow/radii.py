@@ -18,7 +18,7 @@ from gradflow.checks import check_choice, check_number, shown
 from gradflow.experiment import KNOBS, Experiment, build, check_experiment, read_sequences
 from gradflow.measures import log10_factor
 from gradflow.spectrum import eigenvalues, mean_field, singular_values
-from gradflow.sweeps import at_least_one, check_results, chunked, listed, measure, sweep
+from gradflow.sweeps import at_least_one, listed, measure_all, sweep
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -170,8 +170,7 @@ def norms(starts: Sequence[Experiment], radii: tuple[float, ...], seeds: tuple[i
     experiments = [
         replace(exp, spectral_radius=radius, seed=seed) for exp in starts for radius in radii for seed in seeds
     ]
-    check_results(experiments)
-    measured = (m.log10_norm for chunk in chunked(experiments) for m in measure(chunk))
+    measured = (m.log10_norm for m in measure_all(experiments))
     return [np.stack([np.concatenate([*islice(measured, len(seeds))], axis=-1) for _ in radii]) for _ in starts]
 
 

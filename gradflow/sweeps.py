@@ -90,10 +90,7 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
     if not experiments:
         raise ValueError(f"values must hold at least one value of {field}, got none")
     values = tuple(getattr(e, field) for e in experiments)  # Python's numbers
-    check_results(experiments)
-    chunks = list(chunked(experiments))
-    go_through = map if len(chunks) == 1 else workers().map  # a thread of its own would only wait for this one
-    measured = [m for part in go_through(measure, chunks) for m in part]
+    measured = measure_all(experiments)
     rows = max(len(m.log10_norm) for m in measured)
     batch = max(m.log10_norm.shape[1] for m in measured)
 
@@ -118,6 +115,14 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
         log10_norm_direct=stacked([m.log10_norm_direct for m in measured]),
         overflow_step=np.array([m.overflow_step for m in measured]),
     )
+
+
+def measure_all(experiments: list[Experiment]) -> list["Measured"]:
+    """The measures of each; neighbours of one shape run side by side, on all cores that have enough to do."""
+    check_results(experiments)
+    chunks = list(chunked(experiments))
+    go_through = map if len(chunks) == 1 else workers().map  # a thread of its own would only wait for this one
+    return [measured for part in go_through(measure, chunks) for measured in part]
 
 
 @cache
