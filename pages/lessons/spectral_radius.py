@@ -57,7 +57,7 @@ title(finding)
 draw(
     radius_board(studies, radius, on_a_phone),
     key="radius_board",
-    presenter_scale=1.12,  # seven panels have no room for more
+    presenter_scale=1.12,  # its panels have no room for more
     alt=f"{finding}. Eigenvalues, powers of W_hh, per-step factors, gradient curves and maps of radius and time from a "
     f"Gaussian, an orthogonal and an identity start, at ρ = {radius:g}; Spectral radius in the sidebar moves them too.",
 )
