@@ -121,13 +121,17 @@ def measure_all(experiments: list[Experiment]) -> list["Measured"]:
     """The measures of each; neighbours of one shape run side by side, on all cores that have enough to do."""
     check_results(experiments)
     chunks = list(chunked(experiments))
-    go_through = map if len(chunks) == 1 else workers().map  # a thread of its own would only wait for this one
+    # a thread of its own would only wait for this one
+    go_through = map if len(chunks) == 1 else workers(os.getpid()).map
     return [measured for part in go_through(measure, chunks) for measured in part]
 
 
 @cache
-def workers() -> ThreadPoolExecutor:
-    """A thread for each core, kept: a thread's memory is its own, and new threads would have to ask for it anew."""
+def workers(process: int) -> ThreadPoolExecutor:
+    """A thread for each core, kept: a thread's memory is its own, and new threads would have to ask for it anew.
+
+    They belong to one process; what is forked from it has none of them.
+    """
     return ThreadPoolExecutor(os.cpu_count())
 
 

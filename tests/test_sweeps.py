@@ -1,5 +1,7 @@
 """A sweep's numbers are those of the runs one by one, whatever the knob, the cell and the overflow beside them."""
 
+import subprocess
+import sys
 import tracemalloc
 from dataclasses import replace
 
@@ -198,3 +200,22 @@ def test_many_networks_are_not_held_at_once(monkeypatch):
         peaks.append(tracemalloc.get_traced_memory()[1])
         tracemalloc.stop()
     assert peaks[1] < 2 * peaks[0]
+
+
+FORKED = """
+import os
+import gradflow as gf
+
+exp, radii = gf.Experiment(length=60, hidden=64), [0.02 * k for k in range(60)]
+ours = gf.sweep(exp, "spectral_radius", radii).log10_norm
+child = os.fork()
+if not child:
+    same = (gf.sweep(exp, "spectral_radius", radii).log10_norm == ours).all()
+    os._exit(0 if same else 1)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+
+
+def test_a_forked_process_sweeps_with_threads_of_its_own():
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], timeout=60)
+    assert done.returncode == 0
