@@ -243,6 +243,6 @@ def silence_overflow(trace: Trace, s: int) -> int:
     bad = ~np.logical_and.reduce([np.isfinite(row).all((1, 2)) for row in rows])
     if not bad.any():
         return 0
-    for row in (*rows, trace.a[:, :, s]):
+    for row in (*rows, trace.a[:, :, s], trace.saved[:, :, s]):
         row[...] = 0.0
     return int(bad.argmax())

@@ -12,6 +12,7 @@ from helpers import KNOBS_OF, run_or_overflow
 import gradflow as gf
 from gradflow import sweeps
 from gradflow.flow import own_rows
+from gradflow.unroll import unroll
 
 VALUES = {
     "spectral_radius": [0.0, 0.5, 1.0, 1.7, 3.0],
@@ -106,6 +107,19 @@ def test_an_overflow_leaves_the_other_values_alone():
     frame = sw.to_frame()
     assert not frame.isna().any().any()
     assert set(frame["spectral_radius"]) == {0.5, 1.0, 0.9}
+
+
+def test_nothing_of_a_run_that_overflowed_goes_on():
+    """What its gates saved would be NaN: the way back would go step by step for all runs beside it."""
+    exp = gf.Experiment(cell="lstm", activation="relu", init="identity", length=600, hidden=8, forget_bias=10.0)
+    sw = assert_sweep_is_runs(exp, "spectral_radius", [0.0, 3.0])
+    assert (sw.overflow_step > 0).tolist() == [False, True]
+    networks = [gf.build(replace(exp, spectral_radius=radius)) for radius in (0.0, 3.0)]
+    params = {name: np.stack([n.params[name] for n in networks]) for name in networks[0].params}
+    trace = unroll(networks[0].cell, params, sweeps.stacked_inputs([n.sequences.x for n in networks]))
+    assert not np.isfinite(trace.saved).all()
+    assert [sweeps.silence_overflow(trace, s) > 0 for s in range(2)] == [False, True]
+    assert all(np.isfinite(array).all() for array in (trace.h, trace.c, trace.a, trace.saved))
 
 
 def test_all_values_may_overflow():
