@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 
 def first_run() -> bool:
-    """Whether the session has not shown a page yet."""
-    return CHECKED not in st.session_state
+    """Whether the session has not shown a page yet; a page that starts again without a refused value has not."""
+    return CHECKED not in st.session_state or bool(st.session_state.get(REFUSED))
 
 
 def asked_lesson(pages: Mapping[str, T]) -> tuple[T | None, dict[str, list[str]]]:

@@ -163,5 +163,16 @@ def test_a_hostile_link_opens_a_page(server, traveller, query):
         assert tab.curves
     assert tab.heading
     assert tab.page.locator("[data-testid=stException], [data-testid=stAppViewContainer] script").count() == 0
+
+
+def test_a_page_that_starts_again_without_a_bad_value_is_as_wide_as_any(server, visit):
+    """The page settings go out once a session, and what goes out before a restart is lost."""
+    width = None
+    for query in ("", "?spectral_radius=high", "?spectral_radius=high&hidden=none"):
+        tab = visit(f"{server}/{query}", new=True).settled()
+        seen = tab.page.locator(".js-plotly-plot").first.bounding_box()["width"]
+        width = width or seen
+        assert seen == width, query
+        assert tab.page.title() == "gradflow"
     assert "Traceback" not in tab.text
     assert not tab.problems, "\n".join(tab.problems)
