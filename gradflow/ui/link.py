@@ -94,6 +94,11 @@ def quoted(values: list[str]) -> str:
     return f"`{text if len(text) <= 40 else text[:39] + '…'}`" if text else "nothing"
 
 
+def tell_again() -> None:
+    """Has the next run say once more what was wrong, where the page is drawn anew without the reader's doing."""
+    st.session_state[REFUSED] = st.session_state.get(TOLD, [])
+
+
 def show_refused() -> None:
     """What was wrong with the link that opened the page, once; a page that starts again tells it again."""
     st.session_state[TOLD] = st.session_state.pop(REFUSED, [])

@@ -2,6 +2,8 @@
 
 import streamlit as st
 
+from gradflow.ui.link import tell_again
+
 WATCH = st.components.v2.component(
     "viewport",
     js="""
@@ -22,4 +24,4 @@ def narrow() -> bool:
     To be asked before a page computes: meanwhile the browser makes room for the one who watches.
     """
     known = bool(st.session_state.get("viewport", {}).get("narrow", False))
-    return bool(WATCH(key="viewport", data=known, default={"narrow": False}, on_narrow_change=lambda: None).narrow)
+    return bool(WATCH(key="viewport", data=known, default={"narrow": False}, on_narrow_change=tell_again).narrow)

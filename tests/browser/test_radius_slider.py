@@ -80,3 +80,10 @@ def test_a_phone_has_the_panels_below_one_another(server, visit):
     assert tab.sideways() == []
     tops = tab.first_figure("[...figure.querySelectorAll('.scatterlayer')].map(e => e.getBoundingClientRect().top | 0)")
     assert len(set(tops)) > 4
+
+
+def test_what_is_wrong_with_a_link_stays_said_when_the_board_finds_itself_on_a_phone(server, visit):
+    link = address(server, "spectral-radius", "hidden=none")
+    tab = visit(link, viewport={"width": 390, "height": 844})
+    tab.page.wait_for_function("() => document.querySelector('.js-plotly-plot')?.offsetHeight > 1000")
+    assert "Hidden units in the link" in tab.settled().page.locator("[data-testid=stAlert]").inner_text()
