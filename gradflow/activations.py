@@ -22,13 +22,13 @@ ONE, DEEP = np.array(1.0), np.array(0.002)
 class Activation:
     """An elementwise function y = φ(a), its derivative φ′ from (a, y), and max φ′, the γ of Pascanu et al. 2013.
 
-    `value` writes into `out` where that is given, as NumPy's own functions do.
+    Both write into `out` where that is given, as NumPy's own functions do.
     """
 
     name: str
     title: str
     value: Callable[..., Array]
-    slope: Callable[[Array, Array], Array]
+    slope: Callable[..., Array]
     max_slope: float
 
 
@@ -40,34 +40,34 @@ def sigmoid(a: Array, out: Array | None = None) -> Array:
     return np.divide(ONE, s, out=s)
 
 
-def complement(a: Array, s: Array) -> Array:
+def complement(a: Array, s: Array, out: Array | None = None) -> Array:
     """1 − σ(a) with s = σ(a), elementwise; e^−a / (1 + e^−a) where 1 − s has lost digits."""
-    rest = np.subtract(ONE, s, out=np.empty_like(s))
+    rest = np.subtract(ONE, s, out=np.empty_like(s) if out is None else out)
     if rest.size and rest.min() < DEEP:
-        deep = np.flatnonzero(rest < DEEP)
+        deep = rest < DEEP
         with np.errstate(under="ignore"):
-            e = np.exp(-a.take(deep))
-            rest.put(deep, e / (1.0 + e))
+            e = np.exp(-a[deep])
+            rest[deep] = e / (1.0 + e)
     return rest
 
 
-def sigmoid_slope(a: Array, s: Array) -> Array:
+def sigmoid_slope(a: Array, s: Array, out: Array | None = None) -> Array:
     """σ′(a) = s (1 − s) with s = σ(a), elementwise."""
     with np.errstate(under="ignore"):
-        slope = complement(a, s)
+        slope = complement(a, s, out)
         slope *= s
         return slope
 
 
-def tanh_slope(a: Array, y: Array) -> Array:
+def tanh_slope(a: Array, y: Array, out: Array | None = None) -> Array:
     """tanh′(a) = 1 − y² with y = tanh(a), elementwise; sech²(a) where 1 − y² has lost digits."""
-    slope = np.multiply(y, y, out=np.empty_like(y))
+    slope = np.multiply(y, y, out=np.empty_like(y) if out is None else out)
     np.subtract(ONE, slope, out=slope)
     if slope.size and slope.min() < DEEP:
-        deep = np.flatnonzero(slope < DEEP)
+        deep = slope < DEEP
         with np.errstate(under="ignore"):
-            e = np.exp(-2.0 * np.abs(a.take(deep)))
-            slope.put(deep, 4.0 * e / np.square(1.0 + e))
+            e = np.exp(-2.0 * np.abs(a[deep]))
+            slope[deep] = 4.0 * e / np.square(1.0 + e)
     return slope
 
 
@@ -76,9 +76,9 @@ def relu(a: Array, out: Array | None = None) -> Array:
     return np.maximum(a, 0.0, out=out) if np.isrealobj(a) else np.multiply(a, a.real > 0.0, out=out)
 
 
-def relu_slope(a: Array, y: Array) -> Array:
+def relu_slope(a: Array, y: Array, out: Array | None = None) -> Array:
     """1 where a > 0, else 0: at the kink itself the derivative is taken as 0, as PyTorch does."""
-    return (a > 0.0).astype(np.float64)
+    return np.greater(a, 0.0, out=np.empty(np.shape(a)) if out is None else out)
 
 
 ACTIVATIONS = {

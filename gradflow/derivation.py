@@ -13,12 +13,12 @@ import numpy as np
 from gradflow.activations import Array
 from gradflow.cells import Cell
 from gradflow.checks import check_number
-from gradflow.equations import PARTS, RESULTS, Line, lines, plain
+from gradflow.equations import PARTS, Line, lines, plain
 from gradflow.experiment import Experiment, run
 from gradflow.exponents import Exponent, log10_norm, shift
 from gradflow.flow import Flow, columns
 from gradflow.parameters import unit_columns
-from gradflow.unroll import late_product, transposed_products
+from gradflow.unroll import blank_local, late_product, transposed_products
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,7 +101,7 @@ def derive(exp: Experiment, unit: int = 0) -> Derivation:
 
 def drawn(cell: Cell) -> tuple[int, ...]:
     """Gates and states, the local derivatives that are handed on, and every gradient; each symbol once."""
-    handed_on = {*parameters(cell, "back"), *(f"da[{k}]" for k in range(cell.slots))}
+    handed_on = {*parameters(cell, "back"), *(f"local[{k}]" for k in range(cell.slots))}
     numbered = enumerate((line, equation) for line in lines(cell) for equation in line.equations)
     first: dict[str, int] = {}
     for number, (line, equation) in numbered:
@@ -128,29 +128,33 @@ def replay(flow: Flow) -> tuple[Array, Exponent]:
     exponent = np.zeros((equation_count(cell), length), np.int64)
     mantissa = np.empty((*exponent.shape, hidden))
     dc, e_later = None if c is None else np.zeros_like(flow.mantissa_h[-1]), flow.exponent[-1]
+    arriving = columns(flow.direct)
     for t in reversed(range(length)):
-        a = np.empty((cell.slots, hidden, batch))
+        a, saved = np.empty((cell.slots, hidden, batch)), np.empty((len(cell.saves), hidden, batch))
+        h_next, c_next = np.empty_like(h[t]), None if c is None else np.empty_like(c[t])
         loop = {"multiply": trace.w.dot, "row": trace.rows[t], "pre_t": a.reshape(-1, batch)}
-        saved = np.empty((len(cell.saves), hidden, batch))
-        ahead = executed(cell, "forward", (a, saved, h[t], None if c is None else c[t], *late, *own), loop)
+        before = (h[t], None if c is None else c[t])
+        ahead = executed(cell, "forward", (a, saved, *before, h_next, c_next, *late, *own), loop)
 
         here, both = slice(t, t + 1), slice(t, t + 2)
-        da, states = np.empty_like(trace.a[:, here]), (h[both], None if c is None else c[both])
-        local = executed(cell, "local", (trace.a[:, here], trace.saved[:, here], *states, da, *own), {})
+        states, room = (h[both], None if c is None else c[both]), blank_local(cell, 1, h.shape[1:])
+        local = [room[: cell.slots], *room[cell.slots :]]
+        partials = executed(cell, "local", (trace.a[:, here], trace.saved[:, here], *states, *local, *own), {})
 
         e = flow.exponent[t]
         dh, dc = (
             shift(flow.mantissa_h[t + 1], e_later - e).copy(),
             None if dc is None else shift(dc, e_later - e).copy(),
         )
-        loop = {"arriving": columns(flow.direct), "t": t, "e": e, "scaled": e.any()}
-        others = [value[0] for value in local.names["others"]]
-        back = executed(cell, "back", (dh, dc, da[:, 0], *others, *back_products), loop)
-        dc, e_later = back.names["dc_before"], e
+        loop = {"arriving": arriving, "t": t, "e": e, "scaled": e.any()}
+        of_step = (local[0][:, 0], *(other[0] for other in local[1:]))
+        gradients = (np.empty_like(a), np.empty_like(dh), None if dc is None else np.empty_like(dc))
+        back = executed(cell, "back", (dh, dc, *of_step, *gradients, *back_products), loop)
+        dc, e_later = gradients[-1], e
 
-        values = [*ahead.results, *local.results, *back.results]
+        values = [*ahead, *partials, *back]
         mantissa[:, t] = [value.reshape(hidden, batch)[:, 0] for value in values]
-        exponent[-len(back.results) :, t] = e[0]
+        exponent[-len(back) :, t] = e[0]
     return mantissa, exponent
 
 
@@ -158,24 +162,16 @@ def equation_count(cell: Cell) -> int:
     return sum(len(line.equations) for line in lines(cell))
 
 
-@dataclass(frozen=True, eq=False)
-class Executed:
-    """What one part's lines computed, equation by equation, and all names as they left them."""
-
-    results: list[Array]
-    names: dict[str, Any]
-
-
-def executed(cell: Cell, part: str, arguments: Iterable[Any], loop: dict[str, Any]) -> Executed:
-    """Runs one part's lines on the arguments of its method, with the names of the loop around it."""
-    names = {"self": cell, **loop, **dict(zip(parameters(cell, part), arguments, strict=True))}
+def executed(cell: Cell, part: str, arguments: Iterable[Any], loop: dict[str, Any]) -> list[Array]:
+    """Runs one part's lines on the arguments of its method, with the names of the loop around it; equation by equation."""
+    names: dict[str, Any] = {"self": cell, **loop, **dict(zip(parameters(cell, part), arguments, strict=True))}
     values = []
     for line in lines(cell):
         if line.part == part:
             scope, (statement, targets) = vars(sys.modules[line.module]), compiled(line)
             exec(statement, scope, names)
             values += [np.array(eval(target, scope, names)) for target in targets]
-    return Executed(values, names)
+    return values
 
 
 @lru_cache(maxsize=64)
@@ -186,8 +182,6 @@ def parameters(cell: Cell, part: str) -> tuple[str, ...]:
 
 @lru_cache(maxsize=1024)
 def compiled(line: Line) -> tuple[CodeType, tuple[CodeType, ...]]:
-    """A line ready to run, and its left-hand sides; what is returned goes to the names that the loop gives it."""
-    result = ", ".join(RESULTS[line.part])
-    source = line.source.replace("return", f"{result} =", 1) if line.source.startswith("return ") else line.source
+    """A line ready to run, and its left-hand sides."""
     targets = tuple(compile(equation.target, line.module, "eval") for equation in line.equations)
-    return compile(source, line.module, "exec"), targets
+    return compile(line.source, line.module, "exec"), targets

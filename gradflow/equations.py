@@ -16,11 +16,10 @@ from typing import Any
 
 from gradflow.cells import Cell
 from gradflow.cells.cell import Product
-from gradflow.unroll import block_loop, unroll
+from gradflow.unroll import block_loop, forward_loop
 
 PARTS = {"forward": "step", "local": "partials", "back": "step_back"}
-# what the loops call that which the functions return
-RESULTS = {"forward": ("h", "c"), "local": ("others",), "back": ("dh_before", "dc_before")}
+ARITHMETIC = {"np.multiply": ast.Mult(), "np.add": ast.Add(), "np.subtract": ast.Sub()}
 OPERATORS = {ast.Mult: r" \odot ", ast.Add: " + ", ast.Sub: " - "}
 FUNCTIONS = {
     "sigmoid": r"\sigma",
@@ -59,7 +58,7 @@ def lines(cell: Cell) -> tuple[Line, ...]:
 def part_lines(cell: Cell, part: str) -> Iterator[Line]:
     notation = Notation(cell, part)
     if part == "forward":
-        yield found_line(unroll, part, lambda s: ast.unparse(s).startswith("multiply("), notation)
+        yield found_line(forward_loop, part, lambda s: ast.unparse(s).startswith("multiply("), notation)
     method = getattr(type(cell), PARTS[part])
     for statement in syntax(method).body:
         yield line_of(method, part, statement, notation)
@@ -100,51 +99,55 @@ class Notation:
         rows = [range(first, late), range(late, cell.slots)]
         # forward only the late rows wait for the cell; back come the rows that act at once, then the late ones
         self.products = dict(zip(products, rows[1:] if part == "forward" else rows, strict=False))
-        self.names, self.renamed = self.meanings()
+        self.names, self.totals = self.meanings()
 
     def meanings(self) -> tuple[dict[str, str], dict[str, str]]:
-        """What Python expressions mean at the start, and what those mean that are assigned to."""
+        """What Python expressions mean at the start, and what those mean that have been added to."""
         a = {f"a[{k}]": slot for k, slot in enumerate(self.slots)}
         if self.part == "forward":
-            return {**a, "h": "h_{t-1}", "c": "c_{t-1}"}, {"h": "h_t", "c": "c_t"}
-        fed = fed_by_slot(self.cell)
-        local = {name: derivative(fed[name], slot) for name, slot in zip(sorted(fed), self.slots, strict=True)}
+            return {**a, "h": "h_{t-1}", "c": "c_{t-1}", "h_next": "h_t", "c_next": "c_t"}, {}
+        local = {
+            f"local[{k}]": derivative(fed, slot)
+            for (k, fed), slot in zip(sorted(fed_by_slot(self.cell).items()), self.slots, strict=True)
+        }
         if self.part == "local":
             states = {f"{s}[{rows}]": f"{s}_{t}" for s in "hc" for rows, t in ((":-1", "{t-1}"), ("1:", "t"))}
             return {**a, **local, **states}, {}
         from_here = {f"d{s}_before": part_of(derivative("L", f"{s}_{{t-1}}"), "t") for s in "hc"}
         before = {"dh": derivative("L", "h_t"), "dc": part_of(derivative("L", "c_t"), "t+1"), **from_here, **local}
         direct = part_of(derivative("L", "h_{t-1}"), r"\text{direct}")
-        total = {name: derivative("L", slot) for name, slot in zip(sorted(fed), self.slots, strict=True)}
-        totals = {"dc": derivative("L", "c_t"), "dh_before": derivative("L", "h_{t-1}"), **total}
-        return {**before, "arriving[t]": direct}, totals
+        total = {f"da[{k}]": derivative("L", slot) for k, slot in enumerate(self.slots)}
+        totals = {"dc": derivative("L", "c_t"), "dh_before": derivative("L", "h_{t-1}")}
+        return {**before, **total, "arriving[t]": direct}, totals
 
     def equations(self, statement: ast.stmt) -> tuple[Equation, ...]:
         """What a statement says."""
         match statement:
             case ast.Expr(ast.Call(func=ast.Name("multiply"))):
                 return tuple(Equation(a, f"{a} = {self.affine(k)}", f"a[{k}]") for k, a in enumerate(self.slots))
-            case ast.Expr(ast.Call(args=[left, right], keywords=[ast.keyword("out", target)])):
-                pairs = self.pairs(target, ast.BinOp(left, ast.Mult(), right))
+            case ast.Expr(ast.Call(function, operands, [ast.keyword("out", target)])):
+                operator = ARITHMETIC.get(ast.unparse(function))
+                value = (
+                    ast.Call(function, operands, [])
+                    if operator is None
+                    else ast.BinOp(operands[0], operator, operands[1])
+                )
+                pairs = self.pairs(target, value)
             case ast.Assign(_, ast.Name("saved")):
                 pairs = []
             case ast.Assign([target], value):
                 pairs = self.pairs(target, value)
             case ast.AugAssign(target, operator, value):
-                pairs = [(slot, ast.BinOp(slot, operator, v)) for slot, v in self.pairs(target, value)]
-            case ast.Return(ast.Tuple(values)):
-                names = [ast.Name(name) for name in RESULTS[self.part]]
-                pairs = [
-                    (n, v) for n, v in zip(names, values, strict=False) if not isinstance(v, ast.Name | ast.Constant)
-                ]
+                added = [(slot, ast.BinOp(slot, operator, v)) for slot, v in self.pairs(target, value)]
+                return tuple(self.equation(slot, v, self.totals.get(ast.unparse(slot))) for slot, v in added)
             case _:
-                raise ValueError(f"a cell's line must be an assignment or a return, got {ast.unparse(statement)}")
-        return tuple(self.equation(target, value, isinstance(statement, ast.Return)) for target, value in pairs)
+                raise ValueError(f"a cell's line must be an assignment, got {ast.unparse(statement)}")
+        return tuple(self.equation(target, value) for target, value in pairs)
 
-    def equation(self, target: ast.expr, value: ast.expr, returned: bool) -> Equation:
-        name = ast.unparse(target)
+    def equation(self, target: ast.expr, value: ast.expr, total: str | None = None) -> Equation:
+        name = ast.unparse(target).removesuffix("[...]")
         before, right = self.names.get(name), self.tex(value)
-        after = before if returned and before else self.renamed.get(name) or before or self.tex(target)
+        after = total or before or symbol(name)
         self.names[name] = after
         in_place = before == after and right.startswith(f"{before} ")
         equals = r"\leftarrow" if in_place else "="
@@ -160,7 +163,14 @@ class Notation:
                 if ast.unparse(one) != "_"
                 for pair in self.pairs(one, part)
             ]
-        return [(slot, value) for slot in slots_in(self.cell, target)]
+        return [(slot, self.at(k, value)) for k, slot in enumerate(slots_in(self.cell, target))]
+
+    def at(self, k: int, value: ast.expr) -> ast.expr:
+        """The k-th of what a range of slots is assigned, where the value is such a range times something."""
+        match value:
+            case ast.BinOp(ast.Subscript(_, ast.Slice()) | ast.Name("local") as slots, operator, right):
+                return ast.BinOp(slots_in(self.cell, slots)[k], operator, right)
+        return value
 
     def parts(self, value: ast.expr) -> list[ast.expr]:
         """What several names are assigned from, one by one."""
@@ -259,20 +269,23 @@ def pre_activation(cell: Cell, k: int) -> str:
 def slots_in(cell: Cell, node: ast.expr) -> list[ast.expr]:
     """`a[1:3]` as a[1] and a[2]; anything that is not a range of slots as it is."""
     match node:
-        case ast.Name("a" | "da" as name) | ast.Subscript(ast.Name("a" | "da" as name), ast.Slice()):
+        case ast.Name("a" | "da" | "local" as name) | ast.Subscript(
+            ast.Name("a" | "da" | "local" as name), ast.Slice()
+        ):
             chosen = eval(ast.unparse(node), {name: range(cell.slots)})
             return [ast.parse(f"{name}[{k}]", mode="eval").body for k in chosen]
     return [node]
 
 
-def fed_by_slot(cell: Cell) -> dict[str, str]:
-    """What each slot of `da` acts on: that whose gradient `step_back` multiplies the slot's local derivative with."""
-    fed: dict[str, str] = {}
+def fed_by_slot(cell: Cell) -> dict[int, str]:
+    """What each slot acts on: that whose gradient `step_back` multiplies the slot's local derivative with."""
+    fed: dict[int, str] = {}
     for statement in syntax(type(cell).step_back).body:
         match statement:
-            case ast.AugAssign(target, ast.Mult(), ast.Name(gradient)):
+            case ast.Expr(ast.Call(args=[_, ast.Name(gradient)], keywords=[ast.keyword("out", target)])):
                 acts_on = {"dh": "h_t", "dc": "c_t"}.get(gradient) or f"({product(gradient.removeprefix('d_'))})"
-                fed |= {ast.unparse(slot): acts_on for slot in slots_in(cell, target)}
+                slots = [ast.unparse(slot) for slot in slots_in(cell, target)]
+                fed |= {int(slot[3:-1]): acts_on for slot in slots if slot.startswith("da[")}
     return fed
 
 

@@ -17,7 +17,7 @@ EXPONENT_OF_ZERO = -(2**40)  # below every other number's
 
 def square_norm(mantissa: Array) -> Array:
     """Squared Euclidean norm along the hidden axis (the last but one)."""
-    return np.einsum("...hn,...hn->...n", mantissa, mantissa)
+    return np.vecdot(mantissa, mantissa, axis=-2)  # type: ignore[call-overload]
 
 
 def nonzero_rows(array: Array) -> NDArray[np.bool_]:
@@ -50,10 +50,10 @@ def column_sum(mantissa: Array, exponent: Exponent) -> tuple[Array, Exponent]:
         return shift(mantissa, exponent - top).sum(-1, keepdims=True), top
 
 
-def log10_norm(mantissa: Array, exponent: Exponent) -> Array:
-    """log10 of the Euclidean norm along the hidden axis; −inf says exactly zero."""
+def log10_norm(mantissa: Array, exponent: Exponent, square: Array | None = None) -> Array:
+    """log10 of the Euclidean norm along the hidden axis, its `square_norm` given if known; −inf says exactly zero."""
     with np.errstate(divide="ignore", over="ignore", under="ignore"):
-        square = square_norm(mantissa)
+        square = square_norm(mantissa) if square is None else square
         log = 0.5 * np.log10(square) + exponent * LOG10_2
         unsafe = ~((square > 1e-250) & (square < 1e250))  # where squaring has lost digits
         if unsafe.any():
@@ -61,7 +61,7 @@ def log10_norm(mantissa: Array, exponent: Exponent) -> Array:
             largest = np.abs(vectors).max(-1)
             unit = vectors / np.where(largest == 0.0, 1.0, largest)[:, None]
             norm = np.log10(largest) + 0.5 * np.log10(np.square(unit).sum(-1))
-            log[unsafe] = norm + exponent[unsafe] * LOG10_2
+            log[unsafe] = norm + np.broadcast_to(exponent, square.shape)[unsafe] * LOG10_2
     return log
 
 

@@ -224,8 +224,8 @@ def moved_through_c(done: Run, t: int, delta: NDArray) -> tuple[Array, Array]:
         a = np.repeat(a, len(before), 1).astype(before.dtype)
         own = unit_columns(trace.cell, trace.params)
         saved = np.empty((len(trace.cell.saves), *a.shape[1:]), a.dtype)
-        h_t, c_t = trace.cell.step(a, saved, columns(trace.h[t - 1])[None], before, *own)
-    assert c_t is not None
+        h_t, c_t = np.empty_like(before), np.empty_like(before)
+        trace.cell.step(a, saved, columns(trace.h[t - 1])[None], before, h_t, c_t, *own)
     there = present[:, None]
     return np.where(there, columns(h_t), h), np.where(there, columns(c_t), c)
 

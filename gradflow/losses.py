@@ -73,15 +73,17 @@ class Readout:
         """Which of the rows t = 0 … T the loss is read from, (T + 1,)."""
         return np.concatenate([[False], self.weight.any(1)])
 
-    @np.errstate(over="ignore", under="ignore", invalid="ignore")
-    def read(self, h: Array, direct: Array | None = None) -> Reading:
-        """Every sequence's loss and its direct derivative for the states h (T + 1, B, H).
+    def read(self, h: Array) -> Reading:
+        """Every sequence's loss and its direct derivative for the states h (T + 1, B, H)."""
+        reading, direct = self.read_rows(h[self.rows]), np.zeros(h.shape, h.dtype)
+        direct[self.rows] = reading.dL_dh
+        return replace(reading, dL_dh=direct)
 
-        `direct` is an array of zeros like h that the derivative goes into, if there is one already.
-        """
-        direct = np.zeros(h.shape, h.dtype) if direct is None else direct
+    @np.errstate(over="ignore", under="ignore", invalid="ignore")
+    def read_rows(self, seen: Array) -> Reading:
+        """The same for the states of the rows read alone, (rows, B, H), and with the direct derivative of these."""
         rows = self.rows
-        seen, weight = h[rows], self.weight[rows[1:]]
+        weight = self.weight[rows[1:]]
         if self.kind == "probe":
             w = self.params["weight_probe"]
             per_step, dh = seen @ w, weight[..., None] * w
@@ -93,9 +95,8 @@ class Readout:
             dy = weight[..., None] * dy
             dh = dy @ w_hy
             grads = {"weight_hy": np.tensordot(dy, seen, ((0, 1), (0, 1))), "bias_hy": dy.sum((0, 1))}
-        direct[rows] = dh
         loss = (weight * per_step).sum(0)
-        return Reading(loss, direct, grads, not (np.isfinite(loss).all() and np.isfinite(dh.sum())))
+        return Reading(loss, dh, grads, not (np.isfinite(loss).all() and np.isfinite(dh.sum())))
 
 
 def cross_entropy(y: Array, targets: NDArray[np.int_]) -> tuple[Array, Array]:

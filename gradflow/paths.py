@@ -27,6 +27,7 @@ from gradflow.checks import check_kind, check_number
 from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, log10_norm, shift
 from gradflow.flow import Flow, Trace, columns
 from gradflow.parameters import Params, check_params, unit_columns
+from gradflow.unroll import blank_local
 
 DIRECT, GATES, MIXED = "direct", "gates", "mixed"
 ROUTES = (DIRECT, HIGHWAY, GATES, MIXED)
@@ -62,11 +63,11 @@ def split_steps(flow: Flow) -> Split:
     trace, before, after = checked(flow).trace, flow.exponent[:-1], flow.exponent[1:]
     cell = trace.cell
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        da, others = local_derivatives(trace)
+        local, *others = local_derivatives(trace)
         dh = shift(flow.mantissa_h[1:], after - before)
         dc = None if flow.mantissa_c is None else flow.mantissa_c[1:]  # has the exponent `before`
         direct = (columns(flow.direct[:-1]), 0.0)
-        paths = cell.paths(dh, dc, da, *others, *slot_products(trace), *unit_columns(cell, trace.params))
+        paths = cell.paths(dh, dc, local, *others, *slot_products(trace), *unit_columns(cell, trace.params))
         parts = np.stack([at_memory(cell, others, *share) for share in (*paths.values(), direct)])
     exponents = np.stack([*(before for _ in paths), np.zeros_like(before)])
     return measured((*paths, DIRECT), parts, exponents, *memory(flow, slice(0, -1)))
@@ -90,12 +91,12 @@ def split_routes(flow: Flow, start: int | None = None) -> Split:
         parts[0, start, 0], exponent[0, start] = flow.mantissa_h[start], flow.exponent[start]
         if flow.mantissa_c is not None:
             parts[0, start, 1] = shift(flow.mantissa_c[start], flow.exponent_c[start] - flow.exponent[start])
-        da, others = local_derivatives(trace)
+        local, *others = local_derivatives(trace)
         UT = (*slot_products(trace), *unit_columns(cell, trace.params))
         for t in range(start, 0, -1):
             here = parts[:, t]
             dc = here[:, 1] if cell.has_c else None
-            paths = cell.paths(here[:, 0], dc, da[:, t - 1, None], *(other[t - 1] for other in others), *UT)
+            paths = cell.paths(here[:, 0], dc, local[:, t - 1, None], *(other[t - 1] for other in others), *UT)
             went = np.zeros((2, *here.shape))  # by the highway, by the gates
             for name, share in paths.items():
                 for node in range(nodes):
@@ -130,12 +131,14 @@ def checked(flow: Flow) -> Flow:
     return flow
 
 
-def local_derivatives(trace: Trace) -> tuple[Array, tuple[Array, ...]]:
+def local_derivatives(trace: Trace) -> list[Array]:
     """The cell's `partials` for all steps: the slots' own, (slots, T, H, B), and the others, (T, H, B) each."""
-    da = np.empty_like(trace.a)
+    cell, h = trace.cell, columns(trace.h)
+    local = blank_local(cell, len(trace.x), h.shape[1:])
+    apart = [local[: cell.slots], *local[cell.slots :]]
     c = None if trace.c is None else columns(trace.c)
-    own = unit_columns(trace.cell, trace.params)
-    return da, trace.cell.partials(trace.a, trace.saved, columns(trace.h), c, da, *own)
+    cell.partials(trace.a, trace.saved, h, c, *apart, *unit_columns(cell, trace.params))
+    return apart
 
 
 def slot_products(trace: Trace) -> list[Product]:
@@ -151,7 +154,7 @@ def slot_product(w_t: Array) -> Product:
     return lambda da: np.matmul(w_t[:, None], da)
 
 
-def at_memory(cell: Cell, others: tuple[Array, ...], dh: Any, dc: Any) -> Array:
+def at_memory(cell: Cell, others: list[Array], dh: Any, dc: Any) -> Array:
     """A path's shares at the rows 0 … T − 1 of h and c, as it shows at the memory: what is in h_t goes on to c_t."""
     if not cell.has_c:
         return dh

@@ -19,17 +19,32 @@ from numpy.typing import NDArray
 from gradflow.activations import Array
 from gradflow.checks import check_choice, shown
 from gradflow.experiment import KNOBS, NUMERIC, Experiment, build, build_cell, check_experiment, read_sequences
-from gradflow.exponents import log10_hypot
-from gradflow.flow import Trace, own_rows
-from gradflow.unroll import MAX_BYTES, first_overflow, pull_back, unroll
+from gradflow.exponents import log10_hypot, log10_norm
+from gradflow.flow import Trace, columns, own_rows, steps_between
+from gradflow.parameters import unit_columns
+from gradflow.unroll import (
+    MAX_BYTES,
+    Room,
+    blank_local,
+    blank_slots,
+    blank_trace,
+    block_loop,
+    block_steps,
+    blocks_back,
+    first_overflow,
+    forward_loop,
+    transposed_products,
+)
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK_STATES = 2**13  # hidden states per step in a chunk: few enough for the cache, many enough for NumPy's overhead
-CHUNK_SIZE = 9 * 2**20  # numbers that a chunk keeps over all its steps: 75 MB, as much for each core
+CHUNK_STATES = 2**14  # hidden states per step in a chunk: few enough for the cache, many enough for NumPy's overhead
+SWEEP_BLOCK = (
+    2**18
+)  # pre-activations in a block: more than fit the cache, for each call costs a wait for the interpreter's lock
+CHUNK_SIZE = 10 * 2**20  # numbers that a chunk keeps over all its steps: 84 MB, as much for each core
 THREAD_WORK = 350_000  # multiplications per step that keep a core busy; below, threads wait for the interpreter's lock
-STATES = 4  # so many of them are like h: h, c, the gradient and the direct derivative
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -187,10 +202,11 @@ def chunked(experiments: list[Experiment]) -> Iterator[list[Experiment]]:
     """Neighbours of one shape in groups that fit the cache, as many for each core that has enough to do."""
     for (length, _, _), group in groupby(experiments, lambda e: (e.length, e.batch, e.hidden)):
         same = list(group)
-        _, batch, inputs = read_sequences(same[0]).x.shape
+        batch = read_sequences(same[0]).x.shape[1]
         cell, states = build_cell(same[0]), same[0].hidden * batch
         cores = max(1, min(os.cpu_count() or 1, len(same) * len(cell.gates) * states * same[0].hidden // THREAD_WORK))
-        kept = length * ((cell.slots + len(cell.saves) + STATES) * states + inputs * batch)
+        read = 1 if same[0].sequence_type == "many-to-one" else length  # rows with states and a direct derivative
+        kept = (length * (cell.slots + len(cell.others)) + 2 * read) * states
         most = max(1, min(CHUNK_STATES // states, CHUNK_SIZE // kept))
         chunks = min(len(same), cores * ceil(len(same) / most / cores))
         yield from (same[len(same) * k // chunks : len(same) * (k + 1) // chunks] for k in range(chunks))
@@ -199,34 +215,101 @@ def chunked(experiments: list[Experiment]) -> Iterator[list[Experiment]]:
 def measure(experiments: list[Experiment]) -> list[Measured]:
     """Runs experiments of one shape as one, on a sweep axis."""
     networks = [build(e) for e in experiments]
-    first = networks[0]
+    first, present = networks[0], networks[0].sequences.mask
     params = {name: np.stack([n.params[name] for n in networks]) for name in first.params}
     x = stacked_inputs([n.sequences.x for n in networks])
-    mask = None if first.sequences.mask is None else first.sequences.mask[:, None]
-    trace = unroll(first.cell, params, x, mask=mask)
-    all_finite = first_overflow(trace) is None
-    overflow = [0 if all_finite else silence_overflow(trace, s) for s in range(len(networks))]
-    direct = np.zeros(trace.h.shape)
-    readings = [n.readout.read(trace.h[:, s], direct[:, s]) for s, n in enumerate(networks)]
-    for s, reading in enumerate(readings):
-        if reading.overflowed:
-            overflow[s], direct[:, s] = len(x), 0.0
-    flow = pull_back(trace, direct, first.readout.rows, keep_a=False)
-    out = []
-    own = own_rows(first.sequences.mask, len(x), x.shape[-2])
-    for s, reading in enumerate(readings):
-        nothing = np.where(own & (not overflow[s]), 0.0, np.nan)
-        norm_c = None if flow.log10_norm_c is None else flow.log10_norm_c[:, s] + nothing
-        out.append(
-            Measured(
-                np.where(overflow[s], np.nan, reading.loss),
-                flow.log10_norm[:, s] + nothing,
-                norm_c,
-                flow.log10_norm_direct[:, s] + nothing,
-                overflow[s],
-            )
+    steps, count, batch, _ = x.shape
+    absent = None if present is None else ~present[:, None, None]
+    block = block_steps(first.cell, (count, experiments[0].hidden, batch), SWEEP_BLOCK)
+    window = blank_trace(first.cell, params, x[:block], None)
+    local, seen, overflow = go_forward(window, x, absent, first.readout.rows)
+
+    loss, direct = np.full((count, batch), np.nan), np.zeros_like(seen)
+    for s, network in enumerate(networks):
+        reading = network.readout.read_rows(columns(seen[:, s]))
+        overflow[s] = overflow[s] or (reading.overflowed and steps)
+        if not overflow[s]:
+            loss[s], direct[:, s] = reading.loss, columns(reading.dL_dh)
+    arriving = dict(zip(np.flatnonzero(first.readout.rows).tolist(), direct, strict=True))
+    norm_h, norm_c = go_back(window, local, arriving, absent)
+    norm_direct = np.full_like(norm_h, -np.inf)
+    norm_direct[first.readout.rows] = log10_norm(direct, np.zeros(1, int))
+
+    nothing = np.where(own_rows(present, steps, batch)[:, None] & (overflow == 0)[:, None], 0.0, np.nan)
+    return [
+        Measured(
+            loss[s],
+            norm_h[:, s] + nothing[:, s],
+            None if norm_c is None else norm_c[:, s] + nothing[:, s],
+            norm_direct[:, s] + nothing[:, s],
+            int(overflow[s]),
         )
-    return out
+        for s in range(count)
+    ]
+
+
+@np.errstate(over="ignore", under="ignore", invalid="ignore")
+def go_forward(
+    window: Trace, x: Array, absent: NDArray[np.bool_] | None, read: NDArray[np.bool_]
+) -> tuple[Array, Array, NDArray[np.int_]]:
+    """The forward pass of networks side by side through a trace of a few steps, again and again: only local derivatives stay.
+
+    x (T, S, B, D), absent (T, 1, 1, B), read (T + 1,). Gives the local derivatives (slots + others, T, S, H, B), the states h
+    of the rows read, (rows, S, H, B), and the steps at which networks overflow, else 0, (S,).
+    """
+    cell, steps = window.cell, len(x)
+    loop, own, slots = forward_loop(window), unit_columns(cell, window.params), cell.slots
+    h, c = columns(window.h), None if window.c is None else columns(window.c)
+    local = blank_local(cell, steps, h.shape[1:])
+    seen, overflow = [], np.zeros(h.shape[1], int)
+    h[0] = 0.0
+    if c is not None:
+        c[0] = 0.0
+    for start in range(0, steps, len(window.x)):
+        now = min(len(window.x), steps - start)
+        some, rows = slice(start, start + now), slice(now + 1)
+        window.rows[:now, ..., h.shape[-2] : -1, :] = columns(x[some])
+        loop(now, None if absent is None else absent[some])
+        part = steps_between(window, 0, now)
+        if first_overflow(part) is not None:
+            for s in range(len(overflow)):
+                step = silence_overflow(part, s)
+                overflow[s] = overflow[s] or (step and start + step)
+        into = local[:, some]
+        cell.partials(part.a, part.saved, h[rows], None if c is None else c[rows], into[:slots], *into[slots:], *own)
+        seen.append(h[1 : now + 1][read[start + 1 : start + now + 1]])
+        h[0] = h[now]
+        if c is not None:
+            c[0] = c[now]
+    return local, np.concatenate(seen), overflow
+
+
+def go_back(
+    window: Trace, local: Array, arriving: dict[int, Array], absent: NDArray[np.bool_] | None
+) -> tuple[Array, Array | None]:
+    """log10 of the norms of ∂L/∂h and, where there is a c, of ∂L/∂c, (T + 1, S, B), from the direct derivatives by row."""
+    cell, (_, steps, *shape) = window.cell, local.shape
+    block = len(window.x)
+    h, da = np.empty((block, *shape)), blank_slots(cell, 1, tuple(shape))[:, 0]
+    c = np.empty((block + 1, *shape)) if cell.has_c else None
+    norm_h = np.full((steps + 1, shape[0], shape[-1]), -np.inf)
+    norm_c = norm_h.copy() if cell.has_c else None
+
+    def room(stop: int, start: int) -> Room:
+        count = start - stop
+        return h[:count], None if c is None else c[: count + 1], [da] * count
+
+    loop = block_loop(
+        cell, transposed_products(window), lambda stop, start: local[:, stop:start], room, arriving, absent
+    )
+    dh, dc = arriving.get(steps, np.zeros(shape)), np.zeros(shape) if cell.has_c else None
+    norm_h[-1] = log10_norm(dh, np.zeros(1, int))
+    for b in blocks_back(loop, dh, dc, arriving, steps, block):
+        norm_h[b.stop : b.start] = log10_norm(b.h, b.exponent, b.square_h)
+        if norm_c is not None and b.c is not None and b.square_c is not None:
+            share = int(b.stop > 0)  # the last row then has not yet come to its total
+            norm_c[b.stop + share : b.start + 1] = log10_norm(b.c[share:], b.exponent, b.square_c[share:])
+    return norm_h, norm_c
 
 
 def stacked_inputs(inputs: list[Array]) -> Array:

@@ -5,8 +5,11 @@ does the recurrence, the input and the biases at once; backward one product with
 are ∂L/∂a ⊗ [h; x; 1], one product per block of steps (`flow.parameter_gradients`).
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
+from itertools import repeat
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -23,6 +26,7 @@ from gradflow.parameters import Params, check_params, pack, unit_columns
 MAX_BYTES = 1e9
 BLOCK_STEPS = 64  # how many steps go back between two looks at the gradient's size
 BLOCK_SIZE = 2**16  # pre-activations in a block, so that it stays in the cache
+BUFFER = 512  # else NumPy copies what lies in strides, such as a slot in a stack, into longer rows before it computes
 COMFORT = 64  # binary orders of magnitude around 1 within which a gradient keeps its exponent
 LOW, HIGH = 2.0 ** (-2 * COMFORT), 2.0 ** (2 * COMFORT)
 LEAST, MOST = 2.0**-800, 2.0**800  # the squared norms at which every mantissa surely has all its digits
@@ -100,59 +104,77 @@ def unroll(
     c0: Array | None = None,
     mask: NDArray[np.bool_] | None = None,
 ) -> Trace:
-    """The forward loop on checked input, sweep axes allowed: x (T, …, B, D), params (…, rows, columns)."""
+    """The forward pass on checked input, sweep axes allowed: x (T, …, B, D), params (…, rows, columns)."""
+    trace = blank_trace(cell, params, x, mask, *(s for s in (h0, c0) if s is not None))
+    trace.h[0] = 0.0 if h0 is None else h0
+    if trace.c is not None:
+        trace.c[0] = 0.0 if c0 is None else c0
+    forward_loop(trace)(len(x), None if mask is None else ~mask[..., None, :])
+    return trace
+
+
+def blank_trace(cell: Cell, params: Params, x: Array, mask: NDArray[np.bool_] | None, *states: Array) -> Trace:
+    """A trace with its input in place and all else still to be computed."""
     steps, *lead, batch, inputs = x.shape
     hidden = params["weight_hh_l0"].shape[-1]
-    dtype = np.result_type(x, *params.values(), *(s for s in (h0, c0) if s is not None))
+    dtype = np.result_type(x, *params.values(), *states)
     w, late_w = pack(cell, params, dtype)
-
     rows = np.empty((steps + 1, *lead, hidden + inputs + 1, batch), dtype)
-    h_rows = rows[..., :hidden, :]
-    h_rows[0] = 0.0 if h0 is None else columns(h0)
     rows[:-1, ..., hidden:-1, :] = columns(x)
     rows[-1, ..., hidden:-1, :] = 0.0
     rows[..., -1, :] = 1.0
-    c_rows = np.zeros((steps + 1, *lead, hidden, batch), dtype) if cell.has_c else None
-    if c_rows is not None and c0 is not None:
-        c_rows[0] = columns(c0)
-    pre = np.empty((steps, *lead, cell.slots * hidden, batch), dtype)
-    a = np.moveaxis(pre.reshape(steps, *lead, cell.slots, hidden, batch), -3, 1)  # (T, slots, …, H, B)
-    saved = np.empty((steps, len(cell.saves), *lead, hidden, batch), dtype)
-    absent = None if mask is None else ~mask[..., None, :]
-    late = () if late_w is None else (late_product(late_w, lead, hidden, batch),)
-    own = (*late, *unit_columns(cell, params))
-    stateless = cell.early_slots[0] * hidden  # rows of W that no state feeds: they need not wait for the loop
-    multiply = product_with(w[..., stateless:, :])
-
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        if stateless:
-            np.matmul(w[..., :stateless, hidden:], rows[:-1, ..., hidden:, :], out=pre[..., :stateless, :])
-        h, c = h_rows[0], None if c_rows is None else c_rows[0]
-        for t, (row, pre_t, a_t, saved_t, h_next) in enumerate(
-            zip(rows[:-1], pre[..., stateless:, :], a, saved, h_rows[1:], strict=True)
-        ):
-            multiply(row, pre_t)
-            h, c = cell.step(a_t, saved_t, h, c, *own)
-            if absent is not None:
-                np.copyto(h, h_rows[t], where=absent[t])
-            h_next[...] = h
-            if c_rows is not None and c is not None:
-                if absent is not None:
-                    np.copyto(c, c_rows[t], where=absent[t])
-                c_rows[t + 1] = c
     return Trace(
         cell,
         params,
         x,
-        h=columns(h_rows),
-        c=None if c_rows is None else columns(c_rows),
+        h=columns(rows[..., :hidden, :]),
+        c=columns(np.empty((steps + 1, *lead, hidden, batch), dtype)) if cell.has_c else None,
         mask=mask,
         rows=rows,
-        a=a.swapaxes(0, 1),
-        saved=saved.swapaxes(0, 1),
+        a=by_slot(np.empty((steps, *lead, cell.slots * hidden, batch), dtype), cell.slots),
+        saved=np.empty((steps, len(cell.saves), *lead, hidden, batch), dtype).swapaxes(0, 1),
         w=w,
         late_w=late_w,
     )
+
+
+def forward_loop(trace: Trace) -> Callable[[int, NDArray[np.bool_] | None], None]:
+    """The forward loop over a trace's first steps, how many and which sequences lack them (steps, …, 1, B) being told."""
+    cell, rows, w = trace.cell, trace.rows, trace.w
+    *lead, hidden, batch = trace.a.shape[2:]
+    h_rows, c_rows = columns(trace.h), None if trace.c is None else columns(trace.c)
+    a = trace.a.swapaxes(0, 1)
+    pre = np.moveaxis(a, 1, -3).reshape(len(a), *lead, cell.slots * hidden, batch)
+    late = () if trace.late_w is None else (late_product(trace.late_w, lead, hidden, batch),)
+    own = (*late, *unit_columns(cell, trace.params))
+    stateless = cell.early_slots[0] * hidden  # rows of W that no state feeds: they need not wait for the loop
+    multiply = product_with(w[..., stateless:, :])
+
+    @np.errstate(over="ignore", under="ignore", invalid="ignore")
+    def go(steps: int, absent: NDArray[np.bool_] | None) -> None:
+        np.setbufsize(BUFFER)
+        if stateless:
+            before = rows[:steps, ..., hidden:, :]
+            np.matmul(w[..., :stateless, hidden:], before, out=pre[:steps, ..., :stateless, :])
+        arrays = (rows, pre[..., stateless:, :], a, trace.saved.swapaxes(0, 1), h_rows[1:])
+        of_step = zip(range(steps), *arrays, repeat(None) if c_rows is None else c_rows[1:], strict=False)
+        h, c = h_rows[0], None if c_rows is None else c_rows[0]
+        for t, row, pre_t, a_t, saved_t, h_next, c_next in of_step:
+            multiply(row, pre_t)
+            cell.step(a_t, saved_t, h, c, h_next, c_next, *own)
+            if absent is not None:
+                np.copyto(h_next, h, where=absent[t])
+                if c is not None and c_next is not None:
+                    np.copyto(c_next, c, where=absent[t])
+            h, c = h_next, c_next
+
+    return go
+
+
+def by_slot(rows: Array, slots: int) -> Array:
+    """(T, …, slots·H, B) as (slots, T, …, H, B), a view."""
+    *before, height, batch = rows.shape
+    return np.moveaxis(rows.reshape(*before, slots, height // slots, batch), -3, 0)
 
 
 def product_with(w: Array) -> Callable[..., Array]:
@@ -186,9 +208,9 @@ def transposed_product(w: Array, batch: int) -> Product:
     *lead, rows, _ = w.shape
     multiply = product_with(np.ascontiguousarray(columns(w)))
     if not lead:
-        return lambda da: multiply(da.reshape(rows, batch))
+        return lambda da, out=None: multiply(da.reshape(rows, batch), out)
     shape, slots_last = (*lead, rows, batch), (*range(1, len(lead) + 1), 0, len(lead) + 1, len(lead) + 2)
-    return lambda da: multiply(da.transpose(slots_last).reshape(shape))
+    return lambda da, out=None: multiply(da.transpose(slots_last).reshape(shape), out)
 
 
 def first_overflow(trace: Trace) -> int | None:
@@ -216,119 +238,176 @@ def backward(trace: Trace, dL_dh: ArrayLike) -> Flow:
 
 
 def pull_back(trace: Trace, direct: Array, read: NDArray[np.bool_], keep_a: bool = True) -> Flow:
-    """The backward loop on checked input, sweep axes allowed; without `keep_a` the parameters' gradients are not kept.
+    """The backward pass on checked input, sweep axes allowed; without `keep_a` the parameters' gradients are not kept.
 
     `read`, (T + 1,), says in which rows of `direct` to look.
-    Steps go back in blocks small enough for the cache. At a block's start a sequence whose gradient has drifted from 1
-    gets a new exponent; if a gradient leaves the mantissa's range inside the block, the block is done again, but only
-    to the last good step. If there is none, one step is done from an exponent that brings the gradient to 1 exactly.
     """
-    cell, arriving = trace.cell, columns(direct)
-    steps, shape = len(trace.x), arriving.shape
+    cell, steps, shape = trace.cell, len(trace.x), columns(trace.h).shape
     mantissa_h = np.empty(shape, trace.h.dtype)
     mantissa_c = np.empty_like(mantissa_h) if cell.has_c else None
+    mantissa_a = blank_slots(cell, steps if keep_a else 1, shape[1:])
     exponent = np.zeros((steps + 1, *shape[1:-2], shape[-1]), np.int64)
-    block = max(1, min(BLOCK_STEPS, BLOCK_SIZE // trace.a[:, 0].size))
-    mantissa_a = np.empty_like(trace.a if keep_a else trace.a[:, :block])
-    go_back = block_loop(trace, arriving, read.tolist(), mantissa_h, mantissa_c, mantissa_a, block)
+    block = min(block_steps(cell, shape[1:]), steps)
+    local = blank_local(cell, block, shape[1:])
+    h, c, own = columns(trace.h), None if trace.c is None else columns(trace.c), unit_columns(cell, trace.params)
 
-    with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-        mantissa_h[-1] = arriving[-1]
-        t, e, dh = steps, exponent[-1], mantissa_h[-1]
-        dc = np.zeros_like(dh) if cell.has_c else None
-        if mantissa_c is not None:
-            mantissa_c[-1] = 0.0
-        while t > 0:
-            if e.any() or not comfortable(dh, dc):
-                e, dh, dc = rescaled(e, dh, dc, arriving[t - 1], COMFORT)
-            stop = max(0, t - block)
-            before = go_back(t, stop, dh, dc, e)
-            good = last_good_row(mantissa_h, mantissa_c, stop, t)
-            if good == t:
-                good = t - 1
-                e, dh, dc = rescaled(e, dh, dc, arriving[t - 1], 0)
-                before = go_back(t, good, dh, dc, e)
-            elif good > stop:
-                before = go_back(t, good, dh, dc, e)
-            exponent[good:t] = e
-            t, (dh, dc) = good, before
+    def local_of(stop: int, start: int) -> Array:
+        some, rows, into = slice(stop, start), slice(stop, start + 1), local[:, : start - stop]
+        c_rows = None if c is None else c[rows]
+        cell.partials(
+            trace.a[:, some], trace.saved[:, some], h[rows], c_rows, into[: cell.slots], *into[cell.slots :], *own
+        )
+        return into
+
+    def room(stop: int, start: int) -> Room:
+        c_rows, by_step = None if mantissa_c is None else mantissa_c[stop : start + 1], mantissa_a.swapaxes(0, 1)
+        return mantissa_h[stop:start], c_rows, by_step[stop:start] if keep_a else [by_step[0]] * (start - stop)
+
+    arriving = dict(zip(np.flatnonzero(read).tolist(), columns(direct[read]), strict=True))
+    mantissa_h[-1] = arriving.get(steps, 0.0)
+    absent = None if trace.mask is None else ~trace.mask[..., None, :]
+    loop = block_loop(cell, transposed_products(trace), local_of, room, arriving, absent)
+    dh, dc = arriving.get(steps, np.zeros(shape[1:])), np.zeros(shape[1:]) if cell.has_c else None
+    for b in blocks_back(loop, dh, dc, arriving, steps, block):
+        exponent[b.stop : b.start] = b.exponent
     return Flow(trace, direct, read, mantissa_h, mantissa_c, exponent, mantissa_a if keep_a else None)
 
 
-def comfortable(dh: Array, dc: Array | None) -> bool:
-    """Whether every column's norm is so near to 1 that its exponent may stay."""
-    square = square_norm(dh) if dc is None else square_norm(dh) + square_norm(dc)
-    return bool(((square > LOW) & (square < HIGH)).all())
+Room = tuple[
+    Array, Array | None, Any
+]  # where a block's gradients go: h (steps, …), c (steps + 1, …), and each step's da
+
+
+@dataclass(frozen=True, eq=False)
+class Block:
+    """Steps that have been gone back through: gradients, with one exponent, from row `start` down to row `stop`.
+
+    dh: what it began with. h: the rows stop … start − 1, (steps, …, H, B). c: the rows stop … start, of which row `stop` is
+    only the share that comes from c_{stop + 1}, unless it is row 0. square_h and square_c are their squared norms.
+    """
+
+    stop: int
+    start: int
+    exponent: Exponent
+    dh: Array
+    h: Array
+    c: Array | None
+    square_h: Array
+    square_c: Array | None
+
+
+def block_steps(cell: Cell, shape: tuple[int, ...], size: int = BLOCK_SIZE) -> int:
+    """How many steps make a block of `size` pre-activations, states being of this shape."""
+    return max(1, min(BLOCK_STEPS, size // (cell.slots * prod(shape))))
+
+
+def blank_slots(cell: Cell, steps: int, shape: tuple[int, ...]) -> Array:
+    """Room for the slots, (slots, steps, …, H, B), such that one step's are one matrix."""
+    *lead, hidden, batch = shape
+    return by_slot(np.empty((steps, *lead, cell.slots * hidden, batch)), cell.slots)
+
+
+def blank_local(cell: Cell, steps: int, shape: tuple[int, ...]) -> Array:
+    """Room for the local derivatives, the slots' first and then the others', (slots + others, steps, …, H, B)."""
+    return np.empty((cell.slots + len(cell.others), steps, *shape))
+
+
+def blocks_back(
+    go_back: Callable[..., Block], dh: Array, dc: Array | None, arriving: Mapping[int, Array], steps: int, block: int
+) -> Iterator[Block]:
+    """Goes back with a `block_loop` from the last step, where the gradients are dh and dc, to the first, block by block.
+
+    At a block's start a sequence whose gradient has drifted from 1 gets a new exponent; if a gradient leaves the mantissa's
+    range inside the block, the block is done again, but only to the last good step. If there is none, one step is done from
+    an exponent that brings the gradient to 1 exactly.
+    """
+    t, e = steps, np.zeros((*dh.shape[:-2], dh.shape[-1]), np.int64)
+    with np.errstate(over="ignore", under="ignore"):
+        square = square_norm(dh)
+    while t > 0:
+        next_arriving = arriving.get(t - 1)
+        if e.any() or not ((square > LOW) & (square < HIGH)).all():
+            e, dh, dc = rescaled(e, dh, dc, next_arriving, COMFORT)
+        b = go_back(max(0, t - block), t, dh, dc, e)
+        good = first_good(b)
+        if good == t:
+            good = t - 1
+            e, dh, dc = rescaled(e, dh, dc, next_arriving, 0)
+        if good > b.stop:
+            b = go_back(good, t, dh, dc, e)
+        yield b
+        # copies, for the next block may go to the same room
+        t, dh, dc = b.stop, b.h[0].copy(), None if b.c is None else b.c[0].copy()
+        square = b.square_h[0] if b.square_c is None else b.square_h[0] + b.square_c[0]
 
 
 def rescaled(
-    e: Exponent, dh: Array, dc: Array | None, next_arriving: Array, comfort: int
+    e: Exponent, dh: Array, dc: Array | None, next_arriving: Array | None, comfort: int
 ) -> tuple[Exponent, Array, Array | None]:
     """The same gradients with new exponents where they, or what arrives next, are not within 2^±comfort."""
-    reach = np.maximum(exponent_of(dh), exponent_of(next_arriving) - e)
-    reach = reach if dc is None else np.maximum(reach, exponent_of(dc))
+    reach = exponent_of(dh) if dc is None else np.maximum(exponent_of(dh), exponent_of(dc))
+    if next_arriving is not None:
+        reach = np.maximum(reach, exponent_of(next_arriving) - e)
     drift = np.where((np.abs(reach) > comfort) & (reach > EXPONENT_OF_ZERO // 2), reach, 0)
     return e + drift, shift(dh, -drift), None if dc is None else shift(dc, -drift)
 
 
 def block_loop(
-    trace: Trace,
-    arriving: Array,
-    arrives: list[bool],
-    mantissa_h: Array,
-    mantissa_c: Array | None,
-    mantissa_a: Array,
-    block: int,
-) -> Callable[..., tuple[Array, Array | None]]:
-    """The backward loop over one block of steps: gradients at `start` → those at `stop`, every row written on the way."""
-    cell, h, c = trace.cell, columns(trace.h), None if trace.c is None else columns(trace.c)
-    UT, own = transposed_products(trace), unit_columns(cell, trace.params)
-    absent = None if trace.mask is None else ~trace.mask[..., None, :]
-    kept = mantissa_a.shape[1] == len(trace.x)  # else one block's, for every block anew
+    cell: Cell,
+    UT: list[Product],
+    local_of: Callable[[int, int], Array],
+    room: Callable[[int, int], Room],
+    arriving: Mapping[int, Array],
+    absent: NDArray[np.bool_] | None,
+) -> Callable[..., Block]:
+    """The backward loop from row `start` down to row `stop`, from the gradients dh and dc at `start`, all with exponent e.
 
-    def go_back(start: int, stop: int, dh: Array, dc: Any, e: Exponent) -> tuple[Array, Array | None]:
-        da = mantissa_a[:, stop:start] if kept else mantissa_a[:, : start - stop]
-        steps, rows = slice(stop, start), slice(stop, start + 1)
-        others = cell.partials(
-            trace.a[:, steps], trace.saved[:, steps], h[rows], None if c is None else c[rows], da, *own
-        )
-        local = zip(*(array[::-1] for array in (da.swapaxes(0, 1), *others)), strict=True)
-        into = mantissa_h[stop:start][::-1]
-        scaled = e.any()
-        dc = None if dc is None else dc.copy()
-        for t, local_t, into_t in zip(range(start - 1, stop - 1, -1), local, into, strict=True):
+    local_of and room say for the steps between two rows which local derivatives they have and where their gradients go;
+    arriving has the direct derivatives, row → (…, H, B).
+    """
+    slots = cell.slots
+
+    @np.errstate(over="ignore", under="ignore", invalid="ignore")
+    def go_back(stop: int, start: int, dh: Array, dc: Any, e: Exponent) -> Block:
+        np.setbufsize(BUFFER)
+        local, (h, c, da), start_h, scaled = local_of(stop, start), room(stop, start), dh, e.any()
+        if c is not None:
+            c[-1] = dc
+            dc = c[-1]
+        slots_back, others = local[:slots].swapaxes(0, 1)[::-1], local[slots:, ::-1]
+        before = h[::-1], repeat(None) if c is None else c[-2::-1]
+        of_step = zip(slots_back, *others, da[::-1], *before, strict=False)
+        for t, step in zip(range(start - 1, stop - 1, -1), of_step, strict=True):
             share: Any = None if absent is None or dc is None else dc.copy()
-            dh_before, dc_before = cell.step_back(dh, dc, *local_t, *UT)
+            cell.step_back(dh, dc, *step, *UT)
+            da_t, dh_before, dc_before = step[-3:]
             if absent is not None:
-                np.copyto(local_t[0], 0.0, where=absent[t])
+                np.copyto(da_t, 0.0, where=absent[t])
                 np.copyto(dh_before, dh, where=absent[t])
-                if dc_before is not None:
+                if share is not None:
                     np.copyto(dc, share, where=absent[t])
                     np.copyto(dc_before, share, where=absent[t])
-            if arrives[t]:
+            if t in arriving:
                 dh_before += shift(arriving[t], -e) if scaled else arriving[t]
-            into_t[...] = dh_before
-            if mantissa_c is not None:
-                mantissa_c[t + 1] = dc
             dh, dc = dh_before, dc_before
-        if mantissa_c is not None:
-            mantissa_c[stop] = dc
-        return dh, dc
+        return Block(stop, start, e, start_h, h, c, square_norm(h), None if c is None else square_norm(c))
 
     return go_back
 
 
-def last_good_row(mantissa_h: Array, mantissa_c: Array | None, stop: int, start: int) -> int:
-    """The furthest row back from `start` to which every gradient kept its digits: in range, or exactly zero for good.
+def first_good(b: Block) -> int:
+    """The furthest row back from the block's start to which every gradient kept its digits: in range, or exactly zero for good.
 
     A zero after another number may be an underflow; after a zero it is one again.
     """
-    good: NDArray[np.bool_] = np.ones(start - stop, bool)
-    for mantissa in (mantissa_h,) if mantissa_c is None else (mantissa_h, mantissa_c):
-        square = square_norm(mantissa[stop:start])
-        in_range = (square > LEAST) & (square < MOST)
+    good: NDArray[np.bool_] = np.ones(b.start - b.stop, bool)
+    rows_h, rows_c = [b.h, b.dh[None]], [] if b.c is None else [b.c]
+    for rows, square in ((rows_h, b.square_h), (rows_c, b.square_c)):
+        if square is None:
+            continue
+        in_range = ((square > LEAST) & (square < MOST))[: len(good)]
         if not in_range.all():
-            zero = np.logical_not(mantissa[stop : start + 1].any(-2))
-            in_range |= zero[:-1] & zero[1:]
-            good &= in_range.reshape(start - stop, -1).all(1)
-    return stop if good.all() else stop + int(np.flatnonzero(~good)[-1]) + 1
+            lanes = ~in_range.all(0)
+            zero = np.logical_not(np.concatenate([columns(array)[:, lanes] for array in rows]).any(-1))
+            good &= (in_range[:, lanes] | (zero[:-1] & zero[1:])).all(1)
+    return b.stop if good.all() else b.stop + int(np.flatnonzero(~good)[-1]) + 1

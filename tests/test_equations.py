@@ -43,7 +43,7 @@ def test_every_line_of_the_cell_is_there_as_it_stands_in_the_file(name):
 def test_only_what_hands_on_names_has_no_equation(name):
     for line in lines(CELLS[name]()):
         if not line.equations:
-            assert re.fullmatch(r"return (\(\)|\(?\w+,?( \w+)?\)?)|(\w, )+\w = saved", line.source), line.source
+            assert re.fullmatch(r"(\w, )+\w = saved", line.source), line.source
 
 
 @pytest.mark.parametrize("name", CELLS)
@@ -63,11 +63,13 @@ def test_the_lstm_is_the_textbook_s():
         r"a_f = W_{if} x_t + b_{if} + W_{hf} h_{t-1} + b_{hf}",
         r"f = \sigma(a_f)",
         r"c_t = f \odot c_{t-1} + i \odot g",
-        r"h_t = o \odot \varphi(c_t)",
+        r"y = \varphi(c_t)",
+        r"h_t = o \odot y",
         r"{∂f}{∂a_f} = \sigma'(a_f)",
         r"{∂c_t}{∂a_g} = \varphi'(a_g) \odot i",
         r"{∂L}{∂c_t} = \left.{∂L}{∂c_t}\right\rvert_{t+1} + {∂L}{∂h_t} \odot {∂h_t}{∂c_t}",
-        r"\left.{∂L}{∂c_{t-1}}\right\rvert_{t} = f \odot {∂L}{∂c_t}",
+        r"{∂c_t}{∂c_{t-1}} = f",
+        r"\left.{∂L}{∂c_{t-1}}\right\rvert_{t} = {∂c_t}{∂c_{t-1}} \odot {∂L}{∂c_t}",
     }
 
 
@@ -169,16 +171,15 @@ def test_a_local_derivative_is_the_derivative_it_is_called(name):
         found = re.fullmatch(r"∂([hc])_t/∂a\w*(?:\^\w)?", plain(equation.symbol))
         if line.part != "local" or not found:
             continue
-        state, slot = found[1], int(equation.target[3:-1])
+        state, slot = found[1], int(equation.target.removeprefix("local[")[:-1])
         a = trace.a[:, 1].astype(complex)
         a[slot] += STEP
         saved = np.empty_like(trace.saved[:, 1], complex)
         # what `step` adds to a slot is already in
         late = [lambda v: np.zeros((1, *v.shape))] if cell.late_rows else []
         own = [*late, *(np.zeros((5, 1)) for _ in cell.unit_weights)]
-        moved = dict(
-            zip("hc", cell.step(a, saved, trace.h[1].T, None if trace.c is None else trace.c[1].T, *own), strict=True)
-        )
+        moved = {"h": np.empty((5, 1), complex), "c": np.empty((5, 1), complex)}
+        cell.step(a, saved, trace.h[1].T, None if trace.c is None else trace.c[1].T, *moved.values(), *own)
         assert relative(mantissa[number, 1], moved[state][:, 0].imag / STEP.imag) < 1e-13, equation.latex
         checked += 1
     assert checked >= 1
@@ -186,9 +187,8 @@ def test_a_local_derivative_is_the_derivative_it_is_called(name):
 
 def test_what_cannot_be_written_is_refused():
     class Odd(gf.RNN):
-        def step(self, a, saved, h, c):
-            h = np.sinh(a[0])
-            return h, None
+        def step(self, a, saved, h, c, h_next, c_next):
+            np.sinh(a[0], out=h_next)
 
     with pytest.raises(ValueError, match=r"must be a way to write it as an equation, got np.sinh\(a\[0\]\)"):
         lines(Odd())

@@ -16,7 +16,7 @@ from typing import Any, ClassVar
 from gradflow.activations import ACTIVATIONS, Activation, Array
 from gradflow.checks import check_choice
 
-Product = Callable[[Array], Array]
+Product = Callable[..., Array]  # v ↦ W v, into `out` where that is given
 HIGHWAY = "highway"  # the path through time that meets no weight
 
 
@@ -35,6 +35,7 @@ class Cell:
     late_rows: ClassVar[tuple[str, ...]] = ()  # the last state rows, if their product must wait for another gate
     unit_weights: ClassVar[tuple[str, ...]] = ()  # parameters beyond PyTorch's four arrays, a number for each unit
     saves: ClassVar[tuple[str, ...]] = ()  # what `step` saves for `partials`, by the names in the equations
+    others: ClassVar[tuple[str, ...]] = ()  # the local derivatives beside the slots', such as ∂c_t/∂c_{t−1}
     has_c: ClassVar[bool] = False
     memory_gate: ClassVar[str | None] = None  # the gate that decides how much of the past is kept
     memory_sign = 1.0  # −1 where a high memory gate overwrites instead of keeping
@@ -52,8 +53,8 @@ class Cell:
         """The activation function φ with its derivative."""
         return ACTIVATIONS[self.activation]
 
-    def step(self, a: Array, saved: Array, h: Array, c: Any) -> tuple[Array, Array | None]:
-        """(h_t, c_t) from the slots and (h_{t−1}, c_{t−1}); `c` is None where the cell has no c.
+    def step(self, a: Array, saved: Array, h: Array, c: Any, h_next: Array, c_next: Any) -> None:
+        """h_t into `h_next` and c_t into `c_next` from the slots and (h_{t−1}, c_{t−1}); no c is None.
 
         `saved`, (len(saves), …), receives what `partials` needs again, such as the gates' values.
         With `late_rows`, their product comes as one more argument, a function, and `step` adds it to its slots. The
@@ -61,24 +62,25 @@ class Cell:
         """
         raise NotImplementedError
 
-    def partials(self, a: Array, saved: Array, h: Array, c: Any, da: Array) -> tuple[Array, ...]:
+    def partials(self, a: Array, saved: Array, h: Array, c: Any, local: Array, *others: Any) -> None:
         """The local derivatives that `step_back` multiplies with, several steps at once.
 
-        `a` is (slots, steps, …), `saved` (len(saves), steps, …), `h` and `c` are (steps + 1, …). `da`, like `a`, receives each
-        slot's derivative of what that slot feeds (h, or c in the LSTM's inner gates); the others are returned, (steps, …)
-        each. The `unit_weights` come last, as in `step`.
+        `a` is (slots, steps, …), `saved` (len(saves), steps, …), `h` and `c` are (steps + 1, …). `local`, like `a`, receives
+        each slot's derivative of what that slot feeds (h, or c in the LSTM's inner gates). The `others` come next, an array
+        for each to receive it, (steps, …), then the `unit_weights`, as in `step`.
         """
         raise NotImplementedError
 
-    def step_back(self, dh: Array, dc: Any, da: Array, *others: Any) -> tuple[Array, Array | None]:
-        """(∂L/∂h_{t−1}, ∂L/∂c_{t−1}) from the total ∂L/∂h_t and from c_{t+1}'s share of ∂L/∂c_t.
+    def step_back(self, dh: Array, dc: Any, local: Array, *others: Any) -> None:
+        """One step's transpose, from its local derivatives to (∂L/∂h_{t−1}, ∂L/∂c_{t−1}).
 
-        Takes one step's `da`, its other `partials`, then the product with W_hhᵀ (and with the late rows' transpose). In
-        place, `da` turns from the local derivative into ∂L/∂a_t, and `dc` from a share into the total ∂L/∂c_t.
+        Takes the total ∂L/∂h_t, c_{t+1}'s share of ∂L/∂c_t, which turns into the total in place, and the `partials`; then
+        come `da`, `dh_before` and `dc_before`, which receive ∂L/∂a_t, ∂L/∂h_{t−1} and ∂L/∂c_{t−1}, and last the product with
+        W_hhᵀ (and with the late rows' transpose).
         """
         raise NotImplementedError
 
-    def paths(self, dh: Array, dc: Any, da: Array, *others: Any) -> dict[str, tuple[Any, Any]]:
+    def paths(self, dh: Array, dc: Any, local: Array, *others: Any) -> dict[str, tuple[Any, Any]]:
         """`step_back` with its sums left open: path → its shares of (∂L/∂h_{t−1}, ∂L/∂c_{t−1}), 0.0 where it does not lead.
 
         HIGHWAY is the elementwise path, if there is one; the others bear the name of the gate through whose pre-activation

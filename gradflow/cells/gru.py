@@ -26,6 +26,7 @@ class ResetAfterGRU(Cell):
     input_rows: ClassVar[tuple[str, ...]] = ("n", "r", "z")
     state_rows: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     saves: ClassVar[tuple[str, ...]] = ("n", "r", "z")
+    others: ClassVar[tuple[str, ...]] = ("kept",)
     memory_gate: ClassVar[str] = "z"
 
     def __post_init__(self) -> None:
@@ -40,29 +41,37 @@ class ResetAfterGRU(Cell):
         """The shares of h_{t−1} that stay and of n that come in, from z and 1 − z."""
         return (z, rest) if self.update == "keep" else (rest, z)
 
-    def step(self, a: Array, saved: Array, h: Array, c: None) -> tuple[Array, None]:
+    def step(self, a: Array, saved: Array, h: Array, c: None, h_next: Array, c_next: None) -> None:
         r, z = sigmoid(a[1:3], out=saved[1:])
         n = self.phi.value(a[0] + r * a[3], out=saved[0])
         kept, written = self.kept_and_written(z, ONE - z)
-        h = written * n + kept * h
-        return h, None
+        np.add(written * n, kept * h, out=h_next)
 
-    def partials(self, a: Array, saved: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
+    def partials(self, a: Array, saved: Array, h: Array, c: None, local: Array, kept: Array) -> None:
         n, r, z = saved
-        dr, dz = sigmoid_slope(a[1:3], saved[1:])
-        kept, written = self.kept_and_written(z, complement(a[2], z))
-        np.multiply(written, self.phi.slope(a[0] + r * a[3], n), out=da[0])
-        np.multiply(dr, da[0] * a[3], out=da[1])
-        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=da[2])
-        np.multiply(r, da[0], out=da[3])
-        return (kept,)
+        dr, dz = sigmoid_slope(a[1:3], saved[1:], out=local[1:3])
+        kept[...], written = self.kept_and_written(z, complement(a[2], z))
+        np.multiply(self.phi.slope(a[0] + r * a[3], n, out=local[0]), written, out=local[0])
+        np.multiply(dr, local[0] * a[3], out=local[1])
+        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=local[2])
+        np.multiply(r, local[0], out=local[3])
 
-    def step_back(self, dh: Array, dc: None, da: Array, kept: Array, UT: Product) -> tuple[Array, None]:
-        da *= dh
-        return UT(da[1:]) + kept * dh, None
+    def step_back(
+        self,
+        dh: Array,
+        dc: None,
+        local: Array,
+        kept: Array,
+        da: Array,
+        dh_before: Array,
+        dc_before: None,
+        UT: Product,
+    ) -> None:
+        np.multiply(local, dh, out=da)
+        np.add(UT(da[1:]), kept * dh, out=dh_before)
 
-    def paths(self, dh: Array, dc: None, da: Array, kept: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
-        by_r, by_z, by_n = UT(da[1:] * dh)
+    def paths(self, dh: Array, dc: None, local: Array, kept: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
+        by_r, by_z, by_n = UT(local[1:] * dh)
         return {HIGHWAY: (kept * dh, 0.0), "r": (by_r, 0.0), "z": (by_z, 0.0), "n": (by_n, 0.0)}
 
 
@@ -74,40 +83,52 @@ class ResetBeforeGRU(ResetAfterGRU):
     input_rows: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     late_rows: ClassVar[tuple[str, ...]] = ("n",)
     saves: ClassVar[tuple[str, ...]] = ("r", "z", "n")
+    others: ClassVar[tuple[str, ...]] = ("reset", "kept")
 
     def step(  # type: ignore[override]
-        self, a: Array, saved: Array, h: Array, c: None, U_n: Product
-    ) -> tuple[Array, None]:
+        self, a: Array, saved: Array, h: Array, c: None, h_next: Array, c_next: None, U_n: Product
+    ) -> None:
         r, z = sigmoid(a[:2], out=saved[:2])
         a[2:] += U_n(r * h)
         n = self.phi.value(a[2], out=saved[2])
         kept, written = self.kept_and_written(z, ONE - z)
-        h = written * n + kept * h
-        return h, None
+        np.add(written * n, kept * h, out=h_next)
 
-    def partials(self, a: Array, saved: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
+    def partials(  # type: ignore[override]
+        self, a: Array, saved: Array, h: Array, c: None, local: Array, reset: Array, kept: Array
+    ) -> None:
         r, z, n = saved
-        dr, dz = sigmoid_slope(a[:2], saved[:2])
-        kept, written = self.kept_and_written(z, complement(a[1], z))
-        np.multiply(dr, h[:-1], out=da[0])  # ∂(r ⊙ h)/∂a_r
-        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=da[1])  # ∂h/∂a_z
-        np.multiply(written, self.phi.slope(a[2], n), out=da[2])  # ∂h/∂a_n
-        return r, kept
+        dr, dz = sigmoid_slope(a[:2], saved[:2], out=local[:2])
+        kept[...], written = self.kept_and_written(z, complement(a[1], z))
+        np.multiply(dr, h[:-1], out=local[0])  # ∂(r ⊙ h)/∂a_r
+        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=local[1])  # ∂h/∂a_z
+        np.multiply(self.phi.slope(a[2], n, out=local[2]), written, out=local[2])  # ∂h/∂a_n
+        reset[...] = r
 
     def step_back(  # type: ignore[override]
-        self, dh: Array, dc: None, da: Array, r: Array, kept: Array, UT: Product, UT_n: Product
-    ) -> tuple[Array, None]:
-        da[1:] *= dh
+        self,
+        dh: Array,
+        dc: None,
+        local: Array,
+        reset: Array,
+        kept: Array,
+        da: Array,
+        dh_before: Array,
+        dc_before: None,
+        UT: Product,
+        UT_n: Product,
+    ) -> None:
+        np.multiply(local[1:], dh, out=da[1:])
         d_rh = UT_n(da[2:])
-        da[0] *= d_rh
-        return UT(da[:2]) + r * d_rh + kept * dh, None
+        np.multiply(local[0], d_rh, out=da[0])
+        np.add(UT(da[:2]) + reset * d_rh, kept * dh, out=dh_before)
 
     def paths(  # type: ignore[override]
-        self, dh: Array, dc: None, da: Array, r: Array, kept: Array, UT: Product, UT_n: Product
+        self, dh: Array, dc: None, local: Array, reset: Array, kept: Array, UT: Product, UT_n: Product
     ) -> dict[str, tuple[Any, Any]]:
-        (d_rh,) = UT_n(da[2:] * dh)
-        by_r, by_z = UT(np.stack([da[0] * d_rh, da[1] * dh]))
-        return {HIGHWAY: (kept * dh, 0.0), "r": (by_r, 0.0), "z": (by_z, 0.0), "n": (r * d_rh, 0.0)}
+        (d_rh,) = UT_n(local[2:] * dh)
+        by_r, by_z = UT(np.stack([local[0] * d_rh, local[1] * dh]))
+        return {HIGHWAY: (kept * dh, 0.0), "r": (by_r, 0.0), "z": (by_z, 0.0), "n": (reset * d_rh, 0.0)}
 
     def late_operand(self, saved: Array, h: Array) -> Array:
         return saved[0] * h[:-1]

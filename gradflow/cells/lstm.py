@@ -20,37 +20,51 @@ class LSTM(Cell):
     # o, i, f, g: the sigmoids are one block, and so are the three gates that act through c
     input_rows: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g")
     state_rows: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g")
-    saves: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g")
+    saves: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g", "y")
+    others: ClassVar[tuple[str, ...]] = ("dh_dc", "dc_dc")
     has_c: ClassVar[bool] = True
     memory_gate: ClassVar[str] = "f"
 
-    def step(self, a: Array, saved: Array, h: Array, c: Array) -> tuple[Array, Array]:
+    def step(self, a: Array, saved: Array, h: Array, c: Array, h_next: Array, c_next: Array) -> None:
         o, i, f = sigmoid(a[:3], out=saved[:3])
         g = self.phi.value(a[3], out=saved[3])
-        c = f * c + i * g
-        h = o * self.phi.value(c)
-        return h, c
+        np.add(f * c, i * g, out=c_next)
+        y = self.phi.value(c_next, out=saved[4])
+        np.multiply(o, y, out=h_next)
 
-    def partials(self, a: Array, saved: Array, h: Array, c: Array, da: Array) -> tuple[Array, ...]:
-        o, i, f, g = saved
-        y = self.phi.value(c[1:])
-        do, di, df = sigmoid_slope(a[:3], saved[:3])
-        np.multiply(do, y, out=da[0])  # ∂h/∂a_o
-        np.multiply(di, g, out=da[1])  # ∂c/∂a_i
-        np.multiply(df, c[:-1], out=da[2])  # ∂c/∂a_f
-        np.multiply(self.phi.slope(a[3], g), i, out=da[3])  # ∂c/∂a_g
-        dh_dc = self.phi.slope(c[1:], y) * o
-        return dh_dc, f
+    def partials(self, a: Array, saved: Array, h: Array, c: Array, local: Array, dh_dc: Array, dc_dc: Array) -> None:
+        o, i, f, g, y = saved
+        do, di, df = sigmoid_slope(a[:3], saved[:3], out=local[:3])
+        np.multiply(do, y, out=local[0])  # ∂h/∂a_o
+        np.multiply(di, g, out=local[1])  # ∂c/∂a_i
+        np.multiply(df, c[:-1], out=local[2])  # ∂c/∂a_f
+        np.multiply(self.phi.slope(a[3], g, out=local[3]), i, out=local[3])  # ∂c/∂a_g
+        np.multiply(self.phi.slope(c[1:], y, out=dh_dc), o, out=dh_dc)
+        dc_dc[...] = f
 
-    def step_back(self, dh: Array, dc: Array, da: Array, dh_dc: Array, f: Array, UT: Product) -> tuple[Array, Array]:
+    def step_back(
+        self,
+        dh: Array,
+        dc: Array,
+        local: Array,
+        dh_dc: Array,
+        dc_dc: Array,
+        da: Array,
+        dh_before: Array,
+        dc_before: Array,
+        UT: Product,
+    ) -> None:
         dc += dh * dh_dc
-        da[0] *= dh
-        da[1:] *= dc
-        return UT(da), f * dc
+        np.multiply(local[0], dh, out=da[0])
+        np.multiply(local[1:], dc, out=da[1:])
+        UT(da, out=dh_before)
+        np.multiply(dc_dc, dc, out=dc_before)
 
-    def paths(self, dh: Array, dc: Array, da: Array, dh_dc: Array, f: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
-        by_o, by_i, by_f, by_g = UT(np.concatenate([da[:1] * dh, da[1:] * dc]))
-        return {HIGHWAY: (0.0, f * dc), "i": (by_i, 0.0), "f": (by_f, 0.0), "g": (by_g, 0.0), "o": (by_o, 0.0)}
+    def paths(
+        self, dh: Array, dc: Array, local: Array, dh_dc: Array, dc_dc: Array, UT: Product
+    ) -> dict[str, tuple[Any, Any]]:
+        by_o, by_i, by_f, by_g = UT(np.concatenate([local[:1] * dh, local[1:] * dc]))
+        return {HIGHWAY: (0.0, dc_dc * dc), "i": (by_i, 0.0), "f": (by_f, 0.0), "g": (by_g, 0.0), "o": (by_o, 0.0)}
 
-    def total_c(self, dh: Array, dc: Any, dh_dc: Array, f: Array) -> Array:
+    def total_c(self, dh: Array, dc: Any, dh_dc: Array, dc_dc: Array) -> Array:
         return dc + dh * dh_dc

@@ -19,45 +19,54 @@ class PeepholeLSTM(LSTM):
     unit_weights: ClassVar[tuple[str, ...]] = ("weight_ci", "weight_cf", "weight_co")
 
     def step(  # type: ignore[override]
-        self, a: Array, saved: Array, h: Array, c: Array, w_ci: Array, w_cf: Array, w_co: Array
-    ) -> tuple[Array, Array]:
+        self,
+        a: Array,
+        saved: Array,
+        h: Array,
+        c: Array,
+        h_next: Array,
+        c_next: Array,
+        w_ci: Array,
+        w_cf: Array,
+        w_co: Array,
+    ) -> None:
         a[1] += w_ci * c
         a[2] += w_cf * c
         i, f = sigmoid(a[1:3], out=saved[1:3])
         g = self.phi.value(a[3], out=saved[3])
-        c = f * c + i * g
-        a[0] += w_co * c
+        np.add(f * c, i * g, out=c_next)
+        a[0] += w_co * c_next
         o = sigmoid(a[0], out=saved[0])
-        h = o * self.phi.value(c)
-        return h, c
+        y = self.phi.value(c_next, out=saved[4])
+        np.multiply(o, y, out=h_next)
 
     def partials(  # type: ignore[override]
-        self, a: Array, saved: Array, h: Array, c: Array, da: Array, w_ci: Array, w_cf: Array, w_co: Array
-    ) -> tuple[Array, ...]:
-        o, i, f, g = saved
-        y = self.phi.value(c[1:])
-        do, di, df = sigmoid_slope(a[:3], saved[:3])
-        np.multiply(do, y, out=da[0])  # ∂h/∂a_o
-        np.multiply(di, g, out=da[1])  # ∂c/∂a_i
-        np.multiply(df, c[:-1], out=da[2])  # ∂c/∂a_f
-        np.multiply(self.phi.slope(a[3], g), i, out=da[3])  # ∂c/∂a_g
-        dh_dc = self.phi.slope(c[1:], y) * o + w_co * da[0]
-        dc_dc = f + w_ci * da[1] + w_cf * da[2]  # ∂c_t/∂c_{t−1}
-        return dh_dc, dc_dc
-
-    def step_back(
-        self, dh: Array, dc: Array, da: Array, dh_dc: Array, dc_dc: Array, UT: Product
-    ) -> tuple[Array, Array]:
-        dc += dh * dh_dc
-        da[0] *= dh
-        da[1:] *= dc
-        return UT(da), dc_dc * dc
+        self,
+        a: Array,
+        saved: Array,
+        h: Array,
+        c: Array,
+        local: Array,
+        dh_dc: Array,
+        dc_dc: Array,
+        w_ci: Array,
+        w_cf: Array,
+        w_co: Array,
+    ) -> None:
+        o, i, f, g, y = saved
+        do, di, df = sigmoid_slope(a[:3], saved[:3], out=local[:3])
+        np.multiply(do, y, out=local[0])  # ∂h/∂a_o
+        np.multiply(di, g, out=local[1])  # ∂c/∂a_i
+        np.multiply(df, c[:-1], out=local[2])  # ∂c/∂a_f
+        np.multiply(self.phi.slope(a[3], g, out=local[3]), i, out=local[3])  # ∂c/∂a_g
+        np.add(self.phi.slope(c[1:], y) * o, w_co * local[0], out=dh_dc)
+        np.add(f + w_ci * local[1], w_cf * local[2], out=dc_dc)  # ∂c_t/∂c_{t−1}
 
     def paths(  # type: ignore[override]
         self,
         dh: Array,
         dc: Array,
-        da: Array,
+        local: Array,
         dh_dc: Array,
         dc_dc: Array,
         UT: Product,
@@ -65,8 +74,8 @@ class PeepholeLSTM(LSTM):
         w_cf: Array,
         w_co: Array,
     ) -> dict[str, tuple[Any, Any]]:
-        by_o, by_i, by_f, by_g = UT(np.concatenate([da[:1] * dh, da[1:] * dc]))
-        seen_i, seen_f = w_ci * da[1], w_cf * da[2]  # ∂c_t/∂c_{t−1} through what i and f see of c_{t−1}
+        by_o, by_i, by_f, by_g = UT(np.concatenate([local[:1] * dh, local[1:] * dc]))
+        seen_i, seen_f = w_ci * local[1], w_cf * local[2]  # ∂c_t/∂c_{t−1} through what i and f see of c_{t−1}
         f = dc_dc - seen_i - seen_f
         return {
             HIGHWAY: (0.0, f * dc),

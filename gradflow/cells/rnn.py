@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
+import numpy as np
+
 from gradflow.cells.cell import Array, Cell, Product
 
 
@@ -17,18 +19,18 @@ class RNN(Cell):
     input_rows: ClassVar[tuple[str, ...]] = ("h",)
     state_rows: ClassVar[tuple[str, ...]] = ("h",)
 
-    def step(self, a: Array, saved: Array, h: Array, c: None) -> tuple[Array, None]:
-        h = self.phi.value(a[0])
-        return h, None
+    def step(self, a: Array, saved: Array, h: Array, c: None, h_next: Array, c_next: None) -> None:
+        self.phi.value(a[0], out=h_next)
 
-    def partials(self, a: Array, saved: Array, h: Array, c: None, da: Array) -> tuple[Array, ...]:
-        da[0] = self.phi.slope(a[0], h[1:])
-        return ()
+    def partials(self, a: Array, saved: Array, h: Array, c: None, local: Array) -> None:
+        self.phi.slope(a[0], h[1:], out=local[0])
 
-    def step_back(self, dh: Array, dc: None, da: Array, UT: Product) -> tuple[Array, None]:
-        da *= dh
-        return UT(da), None
+    def step_back(
+        self, dh: Array, dc: None, local: Array, da: Array, dh_before: Array, dc_before: None, UT: Product
+    ) -> None:
+        np.multiply(local[0], dh, out=da[0])
+        UT(da, out=dh_before)
 
-    def paths(self, dh: Array, dc: None, da: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
-        (h,) = UT(da * dh)
+    def paths(self, dh: Array, dc: None, local: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
+        (h,) = UT(local * dh)
         return {"h": (h, 0.0)}
