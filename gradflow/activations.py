@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 Array = NDArray[np.float64]
 
 # as arrays: NumPy converts a Python number anew at every call, which costs as much as a small array's arithmetic
-ONE, DEEP = np.array(1.0), np.array(0.002)
+ONE, DEEP = np.array(1.0), np.array(0.0002)
 
 
 @dataclass(frozen=True)

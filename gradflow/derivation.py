@@ -105,7 +105,7 @@ def drawn(cell: Cell) -> tuple[int, ...]:
     numbered = enumerate((line, equation) for line in lines(cell) for equation in line.equations)
     first: dict[str, int] = {}
     for number, (line, equation) in numbered:
-        is_pre_activation = equation.target.startswith("a[")
+        is_pre_activation = equation.symbol.startswith("a_")
         if not is_pre_activation and (line.part != "local" or equation.target in handed_on):
             first.setdefault(equation.symbol, number)
     return tuple(first.values())

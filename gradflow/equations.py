@@ -126,13 +126,7 @@ class Notation:
             case ast.Expr(ast.Call(func=ast.Name("multiply"))):
                 return tuple(Equation(a, f"{a} = {self.affine(k)}", f"a[{k}]") for k, a in enumerate(self.slots))
             case ast.Expr(ast.Call(function, operands, [ast.keyword("out", target)])):
-                operator = ARITHMETIC.get(ast.unparse(function))
-                value = (
-                    ast.Call(function, operands, [])
-                    if operator is None
-                    else ast.BinOp(operands[0], operator, operands[1])
-                )
-                pairs = self.pairs(target, value)
+                pairs = self.pairs(target, ast.Call(function, operands, []))
             case ast.Assign(_, ast.Name("saved")):
                 pairs = []
             case ast.Assign([target], value):
@@ -182,8 +176,10 @@ class Notation:
         raise ValueError(f"several names must be assigned from a tuple or from sigmoids, got {ast.unparse(value)}")
 
     def resolved(self, value: ast.expr) -> ast.expr:
-        """The expression for this cell's options: its own one-line methods written out, conditions decided."""
+        """The expression for this cell's options: sums as sums, its own one-line methods written out, conditions decided."""
         match value:
+            case ast.Call(function, [left, right]) if ast.unparse(function) in ARITHMETIC:
+                return ast.BinOp(left, ARITHMETIC[ast.unparse(function)], right)
             case ast.Call(ast.Attribute(ast.Name("self"), method), arguments):
                 tree = syntax(getattr(type(self.cell), method))
                 given = dict(zip([a.arg for a in tree.args.args[1:]], arguments, strict=True))
@@ -313,7 +309,7 @@ def symbol(name: str) -> str:
     if match := re.fullmatch(r"d([a-z])", name):
         return derivative(match[1], f"a_{match[1]}")
     if match := re.fullmatch(r"([a-z])_([a-z]+)", name):
-        return f"{match[1]}_{{{match[2]}}}"
+        return f"{match[1]}_{{{match[2]}}}" if len(match[2]) > 1 else name
     return name if len(name) == 1 else rf"\mathrm{{{name}}}"
 
 

@@ -1,15 +1,14 @@
 """Many experiments that differ in one knob, run side by side: a sweep is a leading axis.
 
-The experiments of a sweep are stacked into chunks small enough for the cache and shared out over the cores. Every value is
-computed by the same operations as in `run`, so the numbers are the same. A sweep keeps measures, not traces.
+The experiments of a sweep are stacked into chunks and shared out over the cores. Every value is computed by the same operations
+as in `run`, so the numbers are the same. A sweep keeps measures, not traces: forward, a few steps at a time, it keeps their
+local derivatives, and back, those steps' norms.
 """
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
-from functools import cache
-from itertools import groupby
+from itertools import chain, groupby
 from math import ceil
 from typing import TYPE_CHECKING, Any
 
@@ -35,16 +34,15 @@ from gradflow.unroll import (
     forward_loop,
     transposed_products,
 )
+from gradflow.workers import map_on_cores
 
 if TYPE_CHECKING:
     import pandas as pd
 
-CHUNK_STATES = 2**14  # hidden states per step in a chunk: few enough for the cache, many enough for NumPy's overhead
-SWEEP_BLOCK = (
-    2**18
-)  # pre-activations in a block: more than fit the cache, for each call costs a wait for the interpreter's lock
-CHUNK_SIZE = 10 * 2**20  # numbers that a chunk keeps over all its steps: 84 MB, as much for each core
-THREAD_WORK = 350_000  # multiplications per step that keep a core busy; below, threads wait for the interpreter's lock
+CHUNK_STATES = 2**13  # hidden states per step in a chunk: few enough for the cache, many enough for NumPy's overhead
+CHUNK_SIZE = 5 * 2**20  # numbers that a chunk keeps over all its steps: 42 MB, as much for each core
+SWEEP_BLOCK = 2**17  # pre-activations in a block of steps
+CORE_WORK = 350_000  # multiplications per step that are worth another core
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -136,18 +134,9 @@ def measure_all(experiments: list[Experiment]) -> list["Measured"]:
     """The measures of each; neighbours of one shape run side by side, on all cores that have enough to do."""
     check_results(experiments)
     chunks = list(chunked(experiments))
-    # a thread of its own would only wait for this one
-    go_through = map if len(chunks) == 1 else workers(os.getpid()).map
-    return [measured for part in go_through(measure, chunks) for measured in part]
-
-
-@cache
-def workers(process: int) -> ThreadPoolExecutor:
-    """A thread for each core, kept: a thread's memory is its own, and new threads would have to ask for it anew.
-
-    They belong to one process; what is forked from it has none of them.
-    """
-    return ThreadPoolExecutor(os.cpu_count())
+    measured = map_on_cores(measure, [[experiments[k] for k in chunk] for chunk in chunks])
+    by_place = dict(zip(chain(*chunks), chain(*measured), strict=True))
+    return [by_place[k] for k in range(len(experiments))]
 
 
 def compare(exp: Experiment, field: str, values: Iterable[Any], seeds: Iterable[int]) -> dict[Any, Sweep]:
@@ -198,18 +187,26 @@ class Measured:
     overflow_step: int
 
 
-def chunked(experiments: list[Experiment]) -> Iterator[list[Experiment]]:
-    """Neighbours of one shape in groups that fit the cache, as many for each core that has enough to do."""
-    for (length, _, _), group in groupby(experiments, lambda e: (e.length, e.batch, e.hidden)):
-        same = list(group)
-        batch = read_sequences(same[0]).x.shape[1]
-        cell, states = build_cell(same[0]), same[0].hidden * batch
-        cores = max(1, min(os.cpu_count() or 1, len(same) * len(cell.gates) * states * same[0].hidden // THREAD_WORK))
-        read = 1 if same[0].sequence_type == "many-to-one" else length  # rows with states and a direct derivative
+def chunked(experiments: list[Experiment]) -> Iterator[range]:
+    """Which of them to run side by side: neighbours of one shape, as many as fit the cache, for each core that has enough to do.
+
+    Every chunk takes some from all over the values, so that none is harder than the others.
+    """
+    for (length, _, hidden), group in groupby(range(len(experiments)), lambda k: shape_of(experiments[k])):
+        places = list(group)
+        first, count = experiments[places[0]], len(places)
+        states = hidden * read_sequences(first).x.shape[1]
+        cell = build_cell(first)
+        cores = max(1, min(os.cpu_count() or 1, count * len(cell.gates) * states * hidden // CORE_WORK))
+        read = 1 if first.sequence_type == "many-to-one" else length  # rows with states and a direct derivative
         kept = (length * (cell.slots + len(cell.others)) + 2 * read) * states
         most = max(1, min(CHUNK_STATES // states, CHUNK_SIZE // kept))
-        chunks = min(len(same), cores * ceil(len(same) / most / cores))
-        yield from (same[len(same) * k // chunks : len(same) * (k + 1) // chunks] for k in range(chunks))
+        chunks = min(count, cores * ceil(count / most / cores))
+        yield from (range(places[k], places[-1] + 1, chunks) for k in range(chunks))
+
+
+def shape_of(exp: Experiment) -> tuple[int, int, int]:
+    return exp.length, exp.batch, exp.hidden
 
 
 def measure(experiments: list[Experiment]) -> list[Measured]:
@@ -313,11 +310,12 @@ def go_back(
 
 
 def stacked_inputs(inputs: list[Array]) -> Array:
-    """x (T, S, B, D) from S of (T, B, D); nothing is copied where all are one."""
-    if all(x is inputs[0] for x in inputs):
-        steps, *rest = inputs[0].shape
-        return np.broadcast_to(inputs[0][:, None], (steps, len(inputs), *rest))
-    return np.stack(inputs, axis=1)
+    """x (T, S, B, D), one sequence to a column in memory, from S of (T, B, D); nothing is copied S times where all are one."""
+    by_column = [
+        np.ascontiguousarray(columns(x)) for x in (inputs[:1] if all(x is inputs[0] for x in inputs) else inputs)
+    ]
+    steps, *rest = by_column[0].shape
+    return columns(np.broadcast_to(np.stack(by_column, axis=1), (steps, len(inputs), *rest)))
 
 
 def silence_overflow(trace: Trace, s: int) -> int:

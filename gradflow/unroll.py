@@ -26,7 +26,7 @@ from gradflow.parameters import Params, check_params, pack, unit_columns
 MAX_BYTES = 1e9
 BLOCK_STEPS = 64  # how many steps go back between two looks at the gradient's size
 BLOCK_SIZE = 2**16  # pre-activations in a block, so that it stays in the cache
-BUFFER = 512  # else NumPy copies what lies in strides, such as a slot in a stack, into longer rows before it computes
+BUFFER = 16  # else NumPy copies what lies in strides, such as a slot in a stack, into longer rows before it computes
 COMFORT = 64  # binary orders of magnitude around 1 within which a gradient keeps its exponent
 LOW, HIGH = 2.0 ** (-2 * COMFORT), 2.0 ** (2 * COMFORT)
 LEAST, MOST = 2.0**-800, 2.0**800  # the squared norms at which every mantissa surely has all its digits
@@ -322,11 +322,9 @@ def blocks_back(
     an exponent that brings the gradient to 1 exactly.
     """
     t, e = steps, np.zeros((*dh.shape[:-2], dh.shape[-1]), np.int64)
-    with np.errstate(over="ignore", under="ignore"):
-        square = square_norm(dh)
     while t > 0:
-        next_arriving = arriving.get(t - 1)
-        if e.any() or not ((square > LOW) & (square < HIGH)).all():
+        next_arriving, square = arriving.get(t - 1), total_square(dh, dc)
+        if (next_arriving is not None and e.any()) or not ((square > LOW) & (square < HIGH)).all():
             e, dh, dc = rescaled(e, dh, dc, next_arriving, COMFORT)
         b = go_back(max(0, t - block), t, dh, dc, e)
         good = first_good(b)
@@ -338,14 +336,24 @@ def blocks_back(
         yield b
         # copies, for the next block may go to the same room
         t, dh, dc = b.stop, b.h[0].copy(), None if b.c is None else b.c[0].copy()
-        square = b.square_h[0] if b.square_c is None else b.square_h[0] + b.square_c[0]
+
+
+def total_square(dh: Array, dc: Array | None) -> Array:
+    """The squared norm of both together, (…, B)."""
+    with np.errstate(over="ignore", under="ignore"):
+        return square_norm(dh) if dc is None else square_norm(dh) + square_norm(dc)
 
 
 def rescaled(
     e: Exponent, dh: Array, dc: Array | None, next_arriving: Array | None, comfort: int
 ) -> tuple[Exponent, Array, Array | None]:
     """The same gradients with new exponents where they, or what arrives next, are not within 2^±comfort."""
-    reach = exponent_of(dh) if dc is None else np.maximum(exponent_of(dh), exponent_of(dc))
+    square = total_square(dh, dc)
+    reach = np.frexp(square)[1].astype(np.int64) // 2
+    far = ~((square > LEAST) & (square < MOST))
+    if far.any():
+        vectors = [columns(gradient)[far][..., None] for gradient in (dh, dc) if gradient is not None]
+        reach[far] = np.maximum.reduce([exponent_of(v)[..., 0] for v in vectors])
     if next_arriving is not None:
         reach = np.maximum(reach, exponent_of(next_arriving) - e)
     drift = np.where((np.abs(reach) > comfort) & (reach > EXPONENT_OF_ZERO // 2), reach, 0)

@@ -43,7 +43,7 @@ def test_every_line_of_the_cell_is_there_as_it_stands_in_the_file(name):
 def test_only_what_hands_on_names_has_no_equation(name):
     for line in lines(CELLS[name]()):
         if not line.equations:
-            assert re.fullmatch(r"(\w, )+\w = saved", line.source), line.source
+            assert re.fullmatch(r"(\w+, )+\w+ = saved", line.source), line.source
 
 
 @pytest.mark.parametrize("name", CELLS)

@@ -230,6 +230,6 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
 
 
-def test_a_forked_process_sweeps_with_threads_of_its_own():
+def test_a_forked_process_sweeps_with_workers_of_its_own():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], timeout=60)
     assert done.returncode == 0

@@ -25,7 +25,7 @@ class ResetAfterGRU(Cell):
     # n's two shares stay apart, the input's in the first slot and the state's in the last
     input_rows: ClassVar[tuple[str, ...]] = ("n", "r", "z")
     state_rows: ClassVar[tuple[str, ...]] = ("r", "z", "n")
-    saves: ClassVar[tuple[str, ...]] = ("n", "r", "z")
+    saves: ClassVar[tuple[str, ...]] = ("n", "r", "z", "a_n")
     others: ClassVar[tuple[str, ...]] = ("kept",)
     memory_gate: ClassVar[str] = "z"
 
@@ -42,16 +42,17 @@ class ResetAfterGRU(Cell):
         return (z, rest) if self.update == "keep" else (rest, z)
 
     def step(self, a: Array, saved: Array, h: Array, c: None, h_next: Array, c_next: None) -> None:
-        r, z = sigmoid(a[1:3], out=saved[1:])
-        n = self.phi.value(a[0] + r * a[3], out=saved[0])
+        r, z = sigmoid(a[1:3], out=saved[1:3])
+        a_n = np.add(a[0], r * a[3], out=saved[3])
+        n = self.phi.value(a_n, out=saved[0])
         kept, written = self.kept_and_written(z, ONE - z)
         np.add(written * n, kept * h, out=h_next)
 
     def partials(self, a: Array, saved: Array, h: Array, c: None, local: Array, kept: Array) -> None:
-        n, r, z = saved
-        dr, dz = sigmoid_slope(a[1:3], saved[1:], out=local[1:3])
+        n, r, z, a_n = saved
+        dr, dz = sigmoid_slope(a[1:3], saved[1:3], out=local[1:3])
         kept[...], written = self.kept_and_written(z, complement(a[2], z))
-        np.multiply(self.phi.slope(a[0] + r * a[3], n, out=local[0]), written, out=local[0])
+        np.multiply(self.phi.slope(a_n, n, out=local[0]), written, out=local[0])
         np.multiply(dr, local[0] * a[3], out=local[1])
         np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=local[2])
         np.multiply(r, local[0], out=local[3])

@@ -1,0 +1,138 @@
+"""Workers: the same results as this process, whatever becomes of them."""
+
+import os
+import subprocess
+import sys
+import time
+from functools import partial
+from operator import truediv
+
+import pytest
+
+import gradflow as gf
+from gradflow import sweeps, workers
+from gradflow.workers import Worker, map_on_cores, staff
+
+DEADLINE = 30.0
+
+
+def wait_until(there):
+    end = time.monotonic() + DEADLINE
+    while not there():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+@pytest.fixture
+def team(monkeypatch):
+    """One worker, of two cores, as soon as it is there."""
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+    staff.cache_clear()
+    idle, _ = staff(os.getpid())
+    wait_until(idle.qsize)
+    yield idle
+    while idle.qsize():
+        idle.get().end()
+    staff.cache_clear()
+
+
+# to be called by `eval`, which a worker knows as it knows the package; a moment each, so that nobody does all alone
+WHO = "__import__('time').sleep(0.05) or __import__('os').getpid()"
+DIE = "__import__('time').sleep(0.05) or __import__('os').getpid() == {owner} or __import__('os')._exit(1)"
+
+
+def test_a_worker_takes_its_share(team):
+    found = map_on_cores(eval, [WHO] * 8)
+    assert len(set(found)) == 2
+    assert os.getpid() in found
+    assert team.qsize() == 1
+
+
+def test_results_come_in_order(team):
+    assert map_on_cores(str, list(range(100))) == [str(k) for k in range(100)]
+
+
+def test_a_sweep_is_the_same_in_a_worker(team):
+    exp = gf.Experiment(cell="lstm", length=30, hidden=16, batch=3)
+    experiments = [gf.Experiment(**{**vars(exp), "spectral_radius": radius}) for radius in (0.0, 0.9, 2.7)]
+    worker = team.get()
+    theirs, ours = worker.call(sweeps.measure, experiments), sweeps.measure(experiments)
+    team.put(worker)
+    for there, here in zip(theirs, ours, strict=True):
+        for name, value in vars(here).items():
+            assert (vars(there)[name] == value).all() if hasattr(value, "all") else vars(there)[name] == value
+
+
+def test_what_is_raised_there_is_raised_here_and_the_worker_stays(team):
+    with pytest.raises(ZeroDivisionError):
+        map_on_cores(partial(truediv, 1.0), [1.0, 0.0, 0.0, 0.0])
+    wait_until(team.qsize)
+    assert team.get().call(str, 1) == "1"
+
+
+def test_what_is_printed_there_is_no_result(team):
+    worker = team.get()
+    assert worker.call(print, "a word") is None
+    assert worker.call(str, 2) == "2"
+
+
+def test_a_worker_that_is_gone_is_done_without(team):
+    worker = team.get()
+    worker.end()
+    team.put(worker)
+    assert map_on_cores(abs, [-1, -2, -3]) == [1, 2, 3]
+    assert not team.qsize()
+
+
+def test_one_that_goes_in_the_middle_leaves_nothing_undone(team):
+    assert map_on_cores(eval, [DIE.format(owner=os.getpid())] * 4) == [True] * 4
+    assert not team.qsize()
+
+
+def test_where_none_can_be_started_this_process_does_all(monkeypatch):
+    monkeypatch.setattr(sys, "executable", "/nowhere/python")
+    staff.cache_clear()
+    assert set(map_on_cores(eval, [WHO] * 3)) == {os.getpid()}
+    staff.cache_clear()
+
+
+OWNER = """
+import os, time
+from gradflow.workers import staff
+
+idle, _ = staff(os.getpid())
+print(idle.get().process.pid, flush=True)
+"""
+
+
+@pytest.mark.parametrize("end", ["", "os._exit(0)", "os.kill(os.getpid(), 9)"])
+def test_a_worker_ends_with_its_owner(end):
+    """At its usual end, at a hard one, and when it is killed."""
+    several = "import os\nos.cpu_count = lambda: 2\n"
+    done = subprocess.run(
+        [sys.executable, "-c", several + OWNER + end], capture_output=True, text=True, timeout=DEADLINE
+    )
+    assert not done.stderr
+    wait_until(lambda: not alive(int(done.stdout)))
+
+
+def alive(process):
+    """Whether it runs; one that has ended may still stand in the list until its parent has looked at it."""
+    try:
+        with open(f"/proc/{process}/stat", encoding="utf-8") as stat:
+            return stat.read().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:
+        return False
+
+
+def test_no_worker_for_one_part(monkeypatch):
+    monkeypatch.setattr(workers, "staff", None)
+    assert map_on_cores(abs, [-3]) == [3]
+
+
+def test_a_worker_can_be_ended_twice():
+    worker = Worker()
+    worker.end()
+    worker.end()
+    with pytest.raises(workers.Gone):
+        worker.call(abs, -1)
