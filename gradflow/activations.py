@@ -34,15 +34,15 @@ class Activation:
 
 def sigmoid(a: Array, out: Array | None = None) -> Array:
     """σ(a) = 1 / (1 + e^−a), elementwise; where e^−a overflows to inf, σ is rightly 0."""
-    s = np.negative(a, out=np.empty_like(a) if out is None else out)
-    np.exp(s, out=s)
-    s += ONE
-    return np.divide(ONE, s, out=s)
+    s = np.negative(a, np.empty_like(a) if out is None else out)
+    np.exp(s, s)
+    np.add(s, ONE, s)
+    return np.divide(ONE, s, s)
 
 
 def complement(a: Array, s: Array, out: Array | None = None) -> Array:
     """1 − σ(a) with s = σ(a), elementwise; e^−a / (1 + e^−a) where 1 − s has lost digits."""
-    rest = np.subtract(ONE, s, out=np.empty_like(s) if out is None else out)
+    rest = np.subtract(ONE, s, np.empty_like(s) if out is None else out)
     if rest.size and rest.min() < DEEP:
         deep = rest < DEEP
         with np.errstate(under="ignore"):
@@ -61,8 +61,8 @@ def sigmoid_slope(a: Array, s: Array, out: Array | None = None) -> Array:
 
 def tanh_slope(a: Array, y: Array, out: Array | None = None) -> Array:
     """tanh′(a) = 1 − y² with y = tanh(a), elementwise; sech²(a) where 1 − y² has lost digits."""
-    slope = np.multiply(y, y, out=np.empty_like(y) if out is None else out)
-    np.subtract(ONE, slope, out=slope)
+    slope = np.multiply(y, y, np.empty_like(y) if out is None else out)
+    np.subtract(ONE, slope, slope)
     if slope.size and slope.min() < DEEP:
         deep = slope < DEEP
         with np.errstate(under="ignore"):

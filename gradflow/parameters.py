@@ -82,11 +82,15 @@ def unpack(cell: Cell, w: Array, late_w: Array | None) -> Params:
     if late_w is not None:
         late = late_w.reshape(-1, hidden, hidden)
         w_hh = np.concatenate([w_hh[: -len(late)], late])
-    inputs = [cell.input_rows.index(gate) for gate in cell.gates]
-    states = [cell.state_rows.index(gate) for gate in cell.gates]
-    return {
-        "weight_ih_l0": from_input[inputs, :, hidden:-1].reshape(-1, w.shape[-1] - hidden - 1),
-        "weight_hh_l0": w_hh[states].reshape(-1, hidden),
-        "bias_ih_l0": from_input[inputs, :, -1].reshape(-1),
-        "bias_hh_l0": from_state[states, :, -1].reshape(-1),
+    by_gate = {
+        "weight_ih_l0": in_gate_order(cell, cell.input_rows, from_input[:, :, hidden:-1]),
+        "weight_hh_l0": in_gate_order(cell, cell.state_rows, w_hh),
+        "bias_ih_l0": in_gate_order(cell, cell.input_rows, from_input[:, :, -1]),
+        "bias_hh_l0": in_gate_order(cell, cell.state_rows, from_state[:, :, -1]),
     }
+    return {name: blocks.reshape(-1, *blocks.shape[2:]) for name, blocks in by_gate.items()}
+
+
+def in_gate_order(cell: Cell, rows: tuple[str, ...], blocks: Array) -> Array:
+    """Blocks in the order of `rows`, (len(rows), …), in the order of the cell's gates, copied."""
+    return blocks.copy() if rows == cell.gates else blocks.take([rows.index(gate) for gate in cell.gates], axis=0)

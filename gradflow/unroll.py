@@ -143,10 +143,11 @@ def forward_loop(trace: Trace) -> Callable[[int, NDArray[np.bool_] | None], None
     cell, rows, w = trace.cell, trace.rows, trace.w
     *lead, hidden, batch = trace.a.shape[2:]
     h_rows, c_rows = columns(trace.h), None if trace.c is None else columns(trace.c)
-    a = trace.a.swapaxes(0, 1)
-    pre = np.moveaxis(a, 1, -3).reshape(len(a), *lead, cell.slots * hidden, batch)
+    a, axis = trace.a.swapaxes(0, 1), len(lead) + 1
+    pre = trace.a.transpose(*range(1, axis + 1), 0, axis + 1, axis + 2)  # as they lie in memory
+    pre = pre.reshape(len(a), *lead, cell.slots * hidden, batch)
     late = () if trace.late_w is None else (late_product(trace.late_w, lead, hidden, batch),)
-    own = (*late, *unit_columns(cell, trace.params))
+    step = with_last(cell.step, *late, *unit_columns(cell, trace.params))
     stateless = cell.early_slots[0] * hidden  # rows of W that no state feeds: they need not wait for the loop
     multiply = product_with(w[..., stateless:, :])
 
@@ -161,7 +162,7 @@ def forward_loop(trace: Trace) -> Callable[[int, NDArray[np.bool_] | None], None
         h, c = h_rows[0], None if c_rows is None else c_rows[0]
         for t, row, pre_t, a_t, saved_t, h_next, c_next in of_step:
             multiply(row, pre_t)
-            cell.step(a_t, saved_t, h, c, h_next, c_next, *own)
+            step(a_t, saved_t, h, c, h_next, c_next)
             if absent is not None:
                 np.copyto(h_next, h, where=absent[t])
                 if c is not None and c_next is not None:
@@ -171,10 +172,17 @@ def forward_loop(trace: Trace) -> Callable[[int, NDArray[np.bool_] | None], None
     return go
 
 
+def with_last(function: Callable[..., None], *last: Any) -> Callable[..., None]:
+    """The function with these as its last arguments; itself where there are none, which saves a call."""
+    return (lambda *first: function(*first, *last)) if last else function
+
+
 def by_slot(rows: Array, slots: int) -> Array:
     """(T, …, slots·H, B) as (slots, T, …, H, B), a view."""
     *before, height, batch = rows.shape
-    return np.moveaxis(rows.reshape(*before, slots, height // slots, batch), -3, 0)
+    axis = len(before)
+    apart = rows.reshape(*before, slots, height // slots, batch)
+    return apart.transpose(axis, *range(axis), axis + 1, axis + 2)
 
 
 def product_with(w: Array) -> Callable[..., Array]:
@@ -193,7 +201,7 @@ def late_product(w: Array, lead: list[int], hidden: int, batch: int) -> Product:
 
 
 def transposed_products(trace: Trace) -> list[Product]:
-    """da ↦ Wᵀ da, (slots, …, H, B) → (…, H, B), for the rows of W_hh that act at once and for the late ones."""
+    """da ↦ Wᵀ da for the rows of W_hh that act at once and for the late ones."""
     hidden, batch = trace.h.shape[-1], trace.h.shape[-2]
     first, last = trace.cell.early_slots
     return [
@@ -204,9 +212,11 @@ def transposed_products(trace: Trace) -> list[Product]:
 
 
 def transposed_product(w: Array, batch: int) -> Product:
-    """da ↦ Wᵀ da, (slots, …, H, B) → (…, H, B)."""
-    *lead, rows, _ = w.shape
+    """da ↦ Wᵀ da, (slots, …, H, B) → (…, H, B); a single slot comes without its axis."""
+    *lead, rows, hidden = w.shape
     multiply = product_with(np.ascontiguousarray(columns(w)))
+    if rows == hidden:
+        return multiply
     if not lead:
         return lambda da, out=None: multiply(da.reshape(rows, batch), out)
     shape, slots_last = (*lead, rows, batch), (*range(1, len(lead) + 1), 0, len(lead) + 1, len(lead) + 2)
@@ -263,7 +273,7 @@ def pull_back(trace: Trace, direct: Array, read: NDArray[np.bool_], keep_a: bool
         c_rows, by_step = None if mantissa_c is None else mantissa_c[stop : start + 1], mantissa_a.swapaxes(0, 1)
         return mantissa_h[stop:start], c_rows, by_step[stop:start] if keep_a else [by_step[0]] * (start - stop)
 
-    arriving = dict(zip(np.flatnonzero(read).tolist(), columns(direct[read]), strict=True))
+    arriving = {t: columns(direct[t]) for t in np.flatnonzero(read).tolist()}
     mantissa_h[-1] = arriving.get(steps, 0.0)
     absent = None if trace.mask is None else ~trace.mask[..., None, :]
     loop = block_loop(cell, transposed_products(trace), local_of, room, arriving, absent)
@@ -383,12 +393,11 @@ def block_loop(
             c[-1] = dc
             dc = c[-1]
         slots_back, others = local[:slots].swapaxes(0, 1)[::-1], local[slots:, ::-1]
-        before = h[::-1], repeat(None) if c is None else c[-2::-1]
-        of_step = zip(slots_back, *others, da[::-1], *before, strict=False)
-        for t, step in zip(range(start - 1, stop - 1, -1), of_step, strict=True):
+        into = da[::-1], h[::-1], repeat(None) if c is None else c[-2::-1]
+        of_step = zip(range(start - 1, stop - 1, -1), zip(slots_back, *others, strict=True), *into, strict=False)
+        for t, local_t, da_t, dh_before, dc_before in of_step:
             share: Any = None if absent is None or dc is None else dc.copy()
-            cell.step_back(dh, dc, *step, *UT)
-            da_t, dh_before, dc_before = step[-3:]
+            cell.step_back(dh, dc, *local_t, da_t, dh_before, dc_before, *UT)
             if absent is not None:
                 np.copyto(da_t, 0.0, where=absent[t])
                 np.copyto(dh_before, dh, where=absent[t])
@@ -408,14 +417,15 @@ def first_good(b: Block) -> int:
 
     A zero after another number may be an underflow; after a zero it is one again.
     """
-    good: NDArray[np.bool_] = np.ones(b.start - b.stop, bool)
+    good: Any = None
     rows_h, rows_c = [b.h, b.dh[None]], [] if b.c is None else [b.c]
     for rows, square in ((rows_h, b.square_h), (rows_c, b.square_c)):
         if square is None:
             continue
-        in_range = ((square > LEAST) & (square < MOST))[: len(good)]
+        in_range = ((square > LEAST) & (square < MOST))[: b.start - b.stop]
         if not in_range.all():
             lanes = ~in_range.all(0)
             zero = np.logical_not(np.concatenate([columns(array)[:, lanes] for array in rows]).any(-1))
-            good &= (in_range[:, lanes] | (zero[:-1] & zero[1:])).all(1)
-    return b.stop if good.all() else b.stop + int(np.flatnonzero(~good)[-1]) + 1
+            kept = (in_range[:, lanes] | (zero[:-1] & zero[1:])).all(1)
+            good = kept if good is None else good & kept
+    return b.stop if good is None or good.all() else b.stop + int(np.flatnonzero(~good)[-1]) + 1

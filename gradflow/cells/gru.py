@@ -120,7 +120,7 @@ class ResetBeforeGRU(ResetAfterGRU):
         UT_n: Product,
     ) -> None:
         np.multiply(local[1:], dh, out=da[1:])
-        d_rh = UT_n(da[2:])
+        d_rh = UT_n(da[2])
         np.multiply(local[0], d_rh, out=da[0])
         np.add(UT(da[:2]) + reset * d_rh, kept * dh, out=dh_before)
 

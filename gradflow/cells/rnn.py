@@ -29,7 +29,7 @@ class RNN(Cell):
         self, dh: Array, dc: None, local: Array, da: Array, dh_before: Array, dc_before: None, UT: Product
     ) -> None:
         np.multiply(local[0], dh, out=da[0])
-        UT(da, out=dh_before)
+        UT(da[0], out=dh_before)
 
     def paths(self, dh: Array, dc: None, local: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
         (h,) = UT(local * dh)
