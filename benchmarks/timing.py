@@ -1,4 +1,7 @@
-"""Interleaved timing: A B C A B C …, so that a slow moment of the machine meets every candidate."""
+"""Interleaved timing: A B C C B A A B C …, so that a slow moment of the machine meets every candidate.
+
+There and back, so that none always runs while the threads of the same other one still wait for more to do.
+"""
 
 import gc
 import sys
@@ -25,7 +28,9 @@ def interleaved(candidates: Mapping[str, Callable[[], Any]], rounds: int, inner:
         f(), f()
     times: dict[str, list[float]] = {name: [] for name in candidates}
     gc.collect()
+    order = list(candidates)
     for _ in range(rounds):
-        for name, f in candidates.items():
-            times[name].append(seconds(f, inner))
+        for name in order:
+            times[name].append(seconds(candidates[name], inner))
+        order.reverse()
     return {name: median(measured) for name, measured in times.items()}

@@ -44,7 +44,7 @@ def map_on_cores(function: Callable[[A], R], arguments: list[A]) -> list[R]:
                 raise
         workers.put(worker)
 
-    helpers = [threads.submit(help_out, worker) for worker in free(workers)]
+    helpers = [threads.submit(help_out, worker) for worker in list(free(workers))]
     for k, argument in jobs:
         done[k] = function(argument)
     for helper in helpers:
@@ -104,11 +104,14 @@ class Worker:
         return result
 
     def exchange(self, message: Any) -> Any:
+        whole = pickle.dumps(
+            message
+        )  # before anything is sent: half a message would be taken for the beginning of the next
         to, back = self.process.stdin, self.process.stdout
         assert to
         assert back
         try:
-            pickle.dump(message, to)
+            to.write(whole)
             to.flush()
             return pickle.load(back)
         except (OSError, EOFError) as error:
@@ -126,15 +129,15 @@ def serve() -> None:
     os.dup2(2, 1)  # whatever is printed must not get among the results
     try:
         while True:
-            pickle.dump(reply(pickle.load(sys.stdin.buffer)), results)
+            results.write(reply(pickle.load(sys.stdin.buffer)))
             results.flush()
-    except (OSError, EOFError):
+    except Exception:  # the owner is gone, or sent what is not known here and will do it itself
         os._exit(0)  # without a last try to send what nobody reads
 
 
-def reply(message: tuple[Callable[[Any], Any], Any] | None) -> tuple[Any, Exception | None]:
+def reply(message: tuple[Callable[[Any], Any], Any] | None) -> bytes:
     """What the call gives and what it raises; no message asks whether the worker is there."""
     try:
-        return message and message[0](message[1]), None
+        return pickle.dumps((message and message[0](message[1]), None))
     except Exception as error:
-        return None, error
+        return pickle.dumps((None, error))

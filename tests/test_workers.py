@@ -1,6 +1,7 @@
 """Workers: the same results as this process, whatever becomes of them."""
 
 import os
+import pickle
 import subprocess
 import sys
 import time
@@ -68,6 +69,22 @@ def test_what_is_raised_there_is_raised_here_and_the_worker_stays(team):
         map_on_cores(partial(truediv, 1.0), [1.0, 0.0, 0.0, 0.0])
     wait_until(team.qsize)
     assert team.get().call(str, 1) == "1"
+
+
+def test_what_cannot_be_sent_does_no_harm(team):
+    """To the worker or back; what the worker does not know is done here."""
+    with pytest.raises((pickle.PicklingError, AttributeError)):
+        map_on_cores(lambda _: 1, [1, 2, 3])
+    with pytest.raises(TypeError):
+        map_on_cores(eval, ["__import__('time').sleep(0.05) or __import__('threading').Lock()"] * 4)
+    wait_until(team.qsize)
+    assert map_on_cores(known_here, [1, 2, 3]) == [2, 3, 4]
+    assert not team.qsize()
+
+
+def known_here(number):
+    time.sleep(0.05)
+    return number + 1
 
 
 def test_what_is_printed_there_is_no_result(team):
