@@ -15,7 +15,7 @@ from benchmarks.peers import GATES, jax_states
 from benchmarks.timing import interleaved
 
 VALUES = np.linspace(0.0, 3.0, 61)
-ROUNDS = 9
+ROUNDS = 15
 
 
 def experiment(cell: str, length: int = 200) -> gf.Experiment:

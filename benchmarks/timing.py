@@ -1,12 +1,13 @@
-"""Interleaved timing: A B C C B A A B C …, so that a slow moment of the machine meets every candidate.
+"""Interleaved timing: A B C  B A C  C A B …, so that a slow moment of the machine meets every candidate.
 
-There and back, so that none always runs while the threads of the same other one still wait for more to do.
+Each round has an order of its own, so that none always runs while the threads of the same other one still wait for more to do.
 """
 
 import gc
 import sys
 import time
 from collections.abc import Callable, Mapping
+from random import Random
 from statistics import median
 from typing import Any
 
@@ -28,9 +29,9 @@ def interleaved(candidates: Mapping[str, Callable[[], Any]], rounds: int, inner:
         f(), f()
     times: dict[str, list[float]] = {name: [] for name in candidates}
     gc.collect()
-    order = list(candidates)
+    order, shuffle = list(candidates), Random(0).shuffle
     for _ in range(rounds):
+        shuffle(order)
         for name in order:
             times[name].append(seconds(candidates[name], inner))
-        order.reverse()
     return {name: median(measured) for name, measured in times.items()}
