@@ -2,7 +2,8 @@
 
 A derivative is made from the output where that is accurate and from the pre-activation where it is not: 1 − tanh²
 has lost half of its digits by |a| = 9 and is exactly 0 from |a| = 19 on, where sech² still has them all. A saturated
-unit is so not mistaken for a dead one until its slope is below every float64 (|a| ≈ 372 for tanh, 745 for the sigmoid).
+unit is so not mistaken for a dead one until its slope is below every float64 (|a| ≈ 372 for tanh; for the sigmoid 745
+above and 709 below).
 Arrays of any shape; `value` takes complex input too, for complex steps.
 """
 
@@ -33,7 +34,7 @@ class Activation:
 
 
 def sigmoid(a: Array, out: Array | None = None) -> Array:
-    """σ(a) = 1 / (1 + e^−a), elementwise; where e^−a overflows to inf, σ is rightly 0."""
+    """σ(a) = 1 / (1 + e^−a), elementwise; where e^−a overflows to inf, σ is below every normal number and reads 0."""
     s = np.negative(a, np.empty_like(a) if out is None else out)
     np.exp(s, s)
     np.add(s, ONE, s)

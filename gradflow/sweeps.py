@@ -1,11 +1,10 @@
 """Many experiments that differ in one knob, run side by side: a sweep is a leading axis.
 
-The experiments of a sweep are stacked into chunks and shared out over the cores. Every value is computed by the same operations
-as in `run`, so the numbers are the same. A sweep keeps measures, not traces: forward, a few steps at a time, it keeps their
-local derivatives, and back, those steps' norms.
+The experiments of a sweep are stacked into chunks and shared out over the cores. Every value is computed by the operations of
+`run`, so the numbers are the same up to a last digit. A sweep keeps measures, not traces: forward, a few steps at a time, it
+keeps their local derivatives, and back, those steps' norms.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain, groupby
@@ -34,7 +33,7 @@ from gradflow.unroll import (
     forward_loop,
     transposed_products,
 )
-from gradflow.workers import map_on_cores
+from gradflow.workers import cores, map_on_cores
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -197,11 +196,11 @@ def chunked(experiments: list[Experiment]) -> Iterator[range]:
         first, count = experiments[places[0]], len(places)
         states = hidden * read_sequences(first).x.shape[1]
         cell = build_cell(first)
-        cores = max(1, min(os.cpu_count() or 1, count * len(cell.gates) * states * hidden // CORE_WORK))
+        busy = max(1, min(cores(), count * len(cell.gates) * states * hidden // CORE_WORK))
         read = 1 if first.sequence_type == "many-to-one" else length  # rows with states and a direct derivative
         kept = (length * (cell.slots + len(cell.others)) + 2 * read) * states
         most = max(1, min(CHUNK_STATES // states, CHUNK_SIZE // kept))
-        chunks = min(count, cores * ceil(count / most / cores))
+        chunks = min(count, busy * ceil(count / most / busy))
         yield from (range(places[k], places[-1] + 1, chunks) for k in range(chunks))
 
 

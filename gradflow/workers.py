@@ -14,7 +14,6 @@ from atexit import register
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from threading import Thread
@@ -26,73 +25,99 @@ R = TypeVar("R")
 MOST = 4  # processes in all: each worker holds 50 MB before it does anything
 
 
+def cores() -> int:
+    """How many processes may run side by side, this one included."""
+    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(allowed, MOST)
+
+
 def map_on_cores(function: Callable[[A], R], arguments: list[A]) -> list[R]:
     """[function(a) for a in arguments], shared out to this thread and all workers that are free; all must be picklable."""
     if len(arguments) == 1:
         return [function(arguments[0])]
-    workers, threads = staff(os.getpid())
+    staff = staff_of(os.getpid())
     jobs, done = iter(enumerate(arguments)), dict[int, R]()
 
     def help_out(worker: Worker) -> None:
-        for k, argument in jobs:
-            try:
+        try:
+            for k, argument in jobs:
                 done[k] = worker.call(function, argument)
-            except Gone:
-                return  # what it was at is left over
-            except Exception:
-                workers.put(worker)
-                raise
-        workers.put(worker)
+        except Gone:
+            return  # what it was at is left over
+        except BaseException:
+            drop(jobs)
+            staff.workers.put(worker)
+            raise
+        staff.workers.put(worker)
 
-    helpers = [threads.submit(help_out, worker) for worker in list(free(workers))]
-    for k, argument in jobs:
-        done[k] = function(argument)
-    for helper in helpers:
-        helper.result()
+    helpers = [staff.threads.submit(help_out, worker) for worker in staff.all_free()]
+    try:
+        for k, argument in jobs:
+            done[k] = function(argument)
+        for helper in helpers:
+            helper.result()
+    finally:
+        drop(jobs)  # after an error nobody goes on
     return [done[k] if k in done else function(argument) for k, argument in enumerate(arguments)]
 
 
-def free(workers: "SimpleQueue[Worker]") -> Iterator["Worker"]:
-    """Takes all workers that nobody else has taken."""
-    with suppress(Empty):
-        while True:
-            yield workers.get_nowait()
+def drop(jobs: Iterator[Any]) -> None:
+    for _ in jobs:
+        pass
 
 
-@cache
-def staff(process: int) -> tuple["SimpleQueue[Worker]", ThreadPoolExecutor]:
-    """The workers, one less than there are cores, and a thread for each to wait for it.
+class Staff:
+    """A process's workers, one less than it has cores, and a thread for each to wait for it."""
 
-    They belong to one process; what is forked from it has workers of its own.
-    """
-    count = min(os.cpu_count() or 1, MOST) - 1
-    workers: SimpleQueue[Worker] = SimpleQueue()
-    Thread(target=hire, args=(workers, count), daemon=True).start()
-    return workers, ThreadPoolExecutor(max(1, count))
+    def __init__(self) -> None:
+        count = cores() - 1
+        self.workers: SimpleQueue[Worker] = SimpleQueue()  # those that are free
+        self.threads = ThreadPoolExecutor(max(1, count))
+        self.vacancies = iter(range(count))
+
+    def hire(self) -> None:
+        """Starts a worker, which takes a moment."""
+        with suppress(OSError, Gone):
+            self.workers.put(Worker())
+
+    def all_free(self) -> list["Worker"]:
+        """Takes all workers that nobody else has taken."""
+        taken: list[Worker] = []
+        with suppress(Empty):
+            while True:
+                taken.append(self.workers.get_nowait())
+        return taken
 
 
-def hire(workers: "SimpleQueue[Worker]", count: int) -> None:
-    """Starts workers, which takes a moment; none where there can be none."""
-    with suppress(OSError, Gone):
-        for _ in range(count):
-            workers.put(Worker())
+STAFFS: dict[int, Staff] = {}  # by process: what is forked from one has workers of its own
+
+
+def staff_of(process: int) -> Staff:
+    """The staff of this process; the first to ask has its workers hired."""
+    staff = STAFFS.get(process) or STAFFS.setdefault(process, Staff())
+    for _ in staff.vacancies:  # each is taken once, whoever else asks at the same time
+        Thread(target=staff.hire, daemon=True).start()
+    return staff
 
 
 class Gone(Exception):
-    """A worker has ended."""
+    """A worker has ended, or can't be understood and was ended."""
 
 
 class Worker:
     """A process that calls functions for its owner; raises Gone where it has ended."""
 
     def __init__(self) -> None:
-        path = [str(Path(__file__).parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])]
+        if not sys.executable:
+            raise Gone
+        # the owner's own package, and nothing from the current directory
+        serve = f"import sys; sys.path.insert(0, {str(Path(__file__).parents[1])!r}); from gradflow.workers import serve; serve()"
         self.process = subprocess.Popen(
-            [sys.executable, "-c", "from gradflow.workers import serve; serve()"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            env={**os.environ, "PYTHONPATH": os.pathsep.join(path)},
+            [sys.executable, "-P", "-c", serve], stdin=subprocess.PIPE, stdout=subprocess.PIPE
         )
+        assert self.process.stdin
+        assert self.process.stdout
+        self.to, self.back = self.process.stdin, self.process.stdout
         register(self.end)
         self.exchange(None)
 
@@ -104,22 +129,22 @@ class Worker:
         return result
 
     def exchange(self, message: Any) -> Any:
-        whole = pickle.dumps(
-            message
-        )  # before anything is sent: half a message would be taken for the beginning of the next
-        to, back = self.process.stdin, self.process.stdout
-        assert to
-        assert back
+        # before anything is sent: half a message would be taken for the beginning of the next
+        whole = pickle.dumps(message)
         try:
-            to.write(whole)
-            to.flush()
-            return pickle.load(back)
-        except (OSError, EOFError) as error:
+            self.to.write(whole)
+            self.to.flush()
+            return pickle.load(self.back)
+        except Exception as error:  # an answer that was not read to its end would be taken for the next one's
+            self.end()
             raise Gone from error
 
     def end(self) -> None:
         self.process.kill()
         self.process.wait()
+        for pipe in (self.to, self.back):
+            with suppress(OSError):
+                pipe.close()
 
 
 def serve() -> None:

@@ -5,14 +5,16 @@ import pickle
 import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from operator import truediv
+from pathlib import Path
 
 import pytest
 
 import gradflow as gf
 from gradflow import sweeps, workers
-from gradflow.workers import Worker, map_on_cores, staff
+from gradflow.workers import Gone, Worker, map_on_cores, staff_of
 
 DEADLINE = 30.0
 
@@ -26,15 +28,14 @@ def wait_until(there):
 
 @pytest.fixture
 def team(monkeypatch):
-    """One worker, of two cores, as soon as it is there."""
-    monkeypatch.setattr("os.cpu_count", lambda: 2)
-    staff.cache_clear()
-    idle, _ = staff(os.getpid())
+    """The queue of one worker, of two cores, as soon as it is there."""
+    monkeypatch.setattr(workers, "cores", lambda: 2)
+    monkeypatch.setattr(workers, "STAFFS", {})
+    idle = staff_of(os.getpid()).workers
     wait_until(idle.qsize)
     yield idle
     while idle.qsize():
         idle.get().end()
-    staff.cache_clear()
 
 
 # to be called by `eval`, which a worker knows as it knows the package; a moment each, so that nobody does all alone
@@ -106,19 +107,84 @@ def test_one_that_goes_in_the_middle_leaves_nothing_undone(team):
     assert not team.qsize()
 
 
+def test_an_answer_that_cannot_be_read_is_never_taken_for_the_next_one(team, monkeypatch):
+    def unreadable(_):
+        raise TypeError
+
+    worker = team.get()
+    with monkeypatch.context() as patched, pytest.raises(Gone):
+        patched.setattr(pickle, "load", unreadable)
+        worker.call(abs, -1)
+    with pytest.raises(Gone):
+        worker.call(abs, -2)
+
+
+@pytest.mark.parametrize("mistake", [KeyboardInterrupt, ValueError])
+def test_after_an_error_nobody_goes_on(team, mistake):
+    """Neither this process's own error nor Ctrl-C leaves the worker with the rest."""
+
+    def fails(_):
+        raise mistake
+
+    jobs = [WHO] * 400
+    start = time.monotonic()
+    with pytest.raises(mistake):
+        map_on_cores(Split(fails), jobs)
+    wait_until(team.qsize)
+    assert time.monotonic() - start < 10.0
+    assert team.get().call(abs, -1) == 1
+
+
+class Split:
+    """Calls a function here and another one, `eval`, wherever it is sent to."""
+
+    def __init__(self, here):
+        self.here = here
+
+    def __call__(self, argument):
+        return self.here(argument)
+
+    def __reduce__(self):
+        return (partial, (eval,))
+
+
+def test_however_many_ask_at_once_there_is_one_staff(monkeypatch):
+    monkeypatch.setattr(workers, "STAFFS", {})
+    monkeypatch.setattr(workers, "cores", lambda: 3)
+    hired = []
+    monkeypatch.setattr(workers, "Worker", lambda: hired.append(1))
+    with ThreadPoolExecutor(8) as threads:
+        staffs = set(threads.map(lambda _: staff_of(os.getpid()), range(64)))
+    assert len(staffs) == 1
+    wait_until(lambda: len(hired) == 2)
+
+
+def test_a_worker_has_its_owner_s_package_and_nothing_from_where_it_is(tmp_path):
+    """Another package of the name in the current directory, and a file that is called like one of Python's."""
+    (tmp_path / "gradflow").mkdir()
+    (tmp_path / "gradflow" / "__init__.py").write_text("raise ImportError", encoding="utf-8")
+    (tmp_path / "random.py").write_text("raise ImportError", encoding="utf-8")
+    root = str(Path(gf.__file__).parents[1])
+    code = f"import sys; sys.path[:0] = [{root!r}]; from gradflow.workers import Worker; print(Worker().call(abs, -5))"
+    run = [sys.executable, "-P", "-c", code]
+    done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=DEADLINE)
+    assert (done.stdout, done.stderr) == ("5\n", "")
+
+
 def test_where_none_can_be_started_this_process_does_all(monkeypatch):
-    monkeypatch.setattr(sys, "executable", "/nowhere/python")
-    staff.cache_clear()
-    assert set(map_on_cores(eval, [WHO] * 3)) == {os.getpid()}
-    staff.cache_clear()
+    monkeypatch.setattr(workers, "cores", lambda: 3)
+    for python in ("/nowhere/python", None, ""):
+        monkeypatch.setattr(sys, "executable", python)
+        monkeypatch.setattr(workers, "STAFFS", {})
+        assert set(map_on_cores(eval, [WHO] * 3)) == {os.getpid()}
 
 
 OWNER = """
-import os, time
-from gradflow.workers import staff
+import os
+from gradflow import workers
 
-idle, _ = staff(os.getpid())
-print(idle.get().process.pid, flush=True)
+workers.cores = lambda: 2
+print(workers.staff_of(os.getpid()).workers.get().process.pid, flush=True)
 """
 
 
@@ -143,7 +209,7 @@ def alive(process):
 
 
 def test_no_worker_for_one_part(monkeypatch):
-    monkeypatch.setattr(workers, "staff", None)
+    monkeypatch.setattr(workers, "staff_of", None)
     assert map_on_cores(abs, [-3]) == [3]
 
 
@@ -151,5 +217,5 @@ def test_a_worker_can_be_ended_twice():
     worker = Worker()
     worker.end()
     worker.end()
-    with pytest.raises(workers.Gone):
+    with pytest.raises(Gone):
         worker.call(abs, -1)
