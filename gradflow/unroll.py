@@ -161,7 +161,7 @@ def forward_loop(trace: Trace) -> Callable[[int, NDArray[np.bool_] | None], None
         of_step = zip(range(steps), *arrays, repeat(None) if c_rows is None else c_rows[1:], strict=False)
         h, c = h_rows[0], None if c_rows is None else c_rows[0]
         for t, row, pre_t, a_t, saved_t, h_next, c_next in of_step:
-            multiply(row, pre_t)
+            multiply(row, pre_t)  # this line and "dh_before +=" below are read by `equations`
             step(a_t, saved_t, h, c, h_next, c_next)
             if absent is not None:
                 np.copyto(h_next, h, where=absent[t])

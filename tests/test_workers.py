@@ -112,9 +112,10 @@ def test_an_answer_that_cannot_be_read_is_never_taken_for_the_next_one(team, mon
         raise TypeError
 
     worker = team.get()
-    with monkeypatch.context() as patched, pytest.raises(Gone):
-        patched.setattr(pickle, "load", unreadable)
+    monkeypatch.setattr(pickle, "load", unreadable)
+    with pytest.raises(Gone):
         worker.call(abs, -1)
+    monkeypatch.undo()
     with pytest.raises(Gone):
         worker.call(abs, -2)
 
