@@ -149,9 +149,10 @@ def compare(exp: Experiment, field: str, values: Iterable[Any], seeds: Iterable[
 def listed(name: str, values: Iterable[Any]) -> tuple[Any, ...]:
     """The values as a tuple; ValueError where there is nothing to go through."""
     try:
-        return tuple(values)
+        iterator = iter(values)
     except TypeError:
         raise ValueError(f"{name} must be a list or another iterable, got {shown(values)}") from None
+    return tuple(iterator)  # outside, for what is raised on the way is the caller's own
 
 
 def at_least_one(name: str, values: Iterable[Any]) -> tuple[Any, ...]:

@@ -233,3 +233,12 @@ raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 def test_a_forked_process_sweeps_with_workers_of_its_own():
     done = subprocess.run([sys.executable, "-W", "ignore", "-c", FORKED], timeout=60)
     assert done.returncode == 0
+
+
+def test_what_the_values_raise_is_raised():
+    def values():
+        yield 1.0
+        raise TypeError("the caller's own")
+
+    with pytest.raises(TypeError, match="the caller's own"):
+        gf.sweep(gf.Experiment(length=2), "spectral_radius", values())
