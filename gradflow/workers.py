@@ -44,7 +44,7 @@ def map_on_cores(function: Callable[[A], R], arguments: list[A]) -> list[R]:
                 done[k] = worker.call(function, argument)
         except Gone:
             return  # what it was at is left over
-        except BaseException:
+        except BaseException:  # whatever was raised there: nobody goes on, and the worker stays
             drop(jobs)
             staff.workers.put(worker)
             raise
@@ -164,5 +164,5 @@ def reply(message: tuple[Callable[[Any], Any], Any] | None) -> bytes:
     """What the call gives and what it raises; no message asks whether the worker is there."""
     try:
         return pickle.dumps((message and message[0](message[1]), None))
-    except Exception as error:
+    except Exception as error:  # raised again by the owner
         return pickle.dumps((None, error))
