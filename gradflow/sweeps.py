@@ -304,8 +304,8 @@ def go_back(
     for b in blocks_back(loop, dh, dc, arriving, steps, block):
         norm_h[b.stop : b.start] = log10_norm(b.h, b.exponent, b.square_h)
         if norm_c is not None and b.c is not None and b.square_c is not None:
-            share = int(b.stop > 0)  # the last row then has not yet come to its total
-            norm_c[b.stop + share : b.start + 1] = log10_norm(b.c[share:], b.exponent, b.square_c[share:])
+            # row `stop` has not come to its total yet, unless it is the first; the next block writes it again
+            norm_c[b.stop : b.start + 1] = log10_norm(b.c, b.exponent, b.square_c)
     return norm_h, norm_c
 
 

@@ -339,9 +339,9 @@ def blocks_back(
         b = go_back(max(0, t - block), t, dh, dc, e)
         good = first_good(b)
         if good == t:
-            good = t - 1
             e, dh, dc = rescaled(e, dh, dc, next_arriving, 0)
-        if good > b.stop:
+            b = go_back(t - 1, t, dh, dc, e)
+        elif good > b.stop:
             b = go_back(good, t, dh, dc, e)
         yield b
         # copies, for the next block may go to the same room

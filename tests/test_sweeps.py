@@ -242,3 +242,16 @@ def test_what_the_values_raise_is_raised():
 
     with pytest.raises(TypeError, match="the caller's own"):
         gf.sweep(gf.Experiment(length=2), "spectral_radius", values())
+
+
+@pytest.mark.parametrize("cell", ["rnn", "lstm"])
+def test_however_many_chunks_every_value_stands_in_its_place(cell, monkeypatch):
+    monkeypatch.setattr(sweeps, "CORE_WORK", 1)
+    monkeypatch.setattr(sweeps, "CHUNK_STATES", 3 * 6 * 2)
+    assert len(list(sweeps.chunked([gf.Experiment(cell=cell, length=9, hidden=6, batch=2)] * 11))) >= 4
+    assert_sweep_is_runs(
+        gf.Experiment(cell=cell, length=9, hidden=6, batch=2), "spectral_radius", np.linspace(0.0, 3.0, 11)
+    )
+    assert_sweep_is_runs(
+        gf.Experiment(cell=cell, length=9, hidden=6, batch=2), "length", [3, 3, 3, 3, 3, 7, 7, 7, 7, 2]
+    )

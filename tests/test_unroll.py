@@ -376,3 +376,11 @@ def test_integers_lists_and_float32_are_numbers():
     trace = gf.forward("rnn", params, np.ones((2, 1, 3), np.int32))
     assert trace.h.dtype == np.float64
     assert gf.backward(trace, np.ones((3, 1, 4), np.float32)).grad_h.dtype == np.float64
+
+
+def test_a_step_that_underflows_at_once_is_no_zero():
+    """The gradient is small enough to keep its exponent, and one step takes it below the smallest float64."""
+    params = {"weight_ih_l0": [[0.0]], "weight_hh_l0": [[1e-307]], "bias_ih_l0": [0.0], "bias_hh_l0": [0.0]}
+    trace = gf.forward("rnn", params, np.zeros((1, 1, 1)))
+    flow = gf.backward(trace, [[[0.0]], [[1e-18]]])
+    np.testing.assert_allclose(flow.log10_norm[:, 0], [-325.0, -18.0], rtol=1e-12)
