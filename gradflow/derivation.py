@@ -10,15 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from gradflow.blocks import blank_local, transposed_products
 from gradflow.activations import Array
 from gradflow.cells import Cell
 from gradflow.checks import check_number
 from gradflow.equations import PARTS, Line, lines, plain
 from gradflow.experiment import Experiment, run
 from gradflow.exponents import Exponent, log10_norm, shift
-from gradflow.flow import Flow, columns
+from gradflow.flow import Flow
+from gradflow.layout import columns, product_with
 from gradflow.parameters import unit_columns
-from gradflow.unroll import blank_local, late_product, transposed_products
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -123,7 +124,7 @@ def replay(flow: Flow) -> tuple[Array, Exponent]:
         raise ValueError("mask must be None to replay a cell's lines, got sequences that lack steps")
     length, (batch, hidden) = len(trace.x), trace.h.shape[1:]
     h, c = columns(trace.h), None if trace.c is None else columns(trace.c)
-    late = () if trace.late_w is None else (late_product(trace.late_w, [], hidden, batch),)
+    late = () if trace.late_w is None else (product_with(trace.late_w),)
     own, back_products = unit_columns(cell, trace.params), transposed_products(trace)
     exponent = np.zeros((equation_count(cell), length), np.int64)
     mantissa = np.empty((*exponent.shape, hidden))
@@ -132,9 +133,10 @@ def replay(flow: Flow) -> tuple[Array, Exponent]:
     for t in reversed(range(length)):
         a, saved = np.empty((cell.slots, hidden, batch)), np.empty((len(cell.saves), hidden, batch))
         h_next, c_next = np.empty_like(h[t]), None if c is None else np.empty_like(c[t])
-        loop = {"multiply": trace.w.dot, "row": trace.rows[t], "pre_t": a.reshape(-1, batch)}
+        ((a_t, saved_t),) = cell.rows(a[:, None], saved[:, None])
+        loop = {"multiply": trace.w.dot, "row": trace.rows[t], "pre_t": a.reshape(-1, batch), "slots": a}
         before = (h[t], None if c is None else c[t])
-        ahead = executed(cell, "forward", (a, saved, *before, h_next, c_next, *late, *own), loop)
+        ahead = executed(cell, "forward", (a_t, saved_t, *before, h_next, c_next, *late, *own), loop)
 
         here, both = slice(t, t + 1), slice(t, t + 2)
         states, room = (h[both], None if c is None else c[both]), blank_local(cell, 1, h.shape[1:])
@@ -148,7 +150,9 @@ def replay(flow: Flow) -> tuple[Array, Exponent]:
         )
         loop = {"arriving": arriving, "t": t, "e": e, "scaled": e.any()}
         of_step = (local[0][:, 0], *(other[0] for other in local[1:]))
-        gradients = (np.empty_like(a), np.empty_like(dh), None if dc is None else np.empty_like(dc))
+        da = np.empty_like(a)
+        fed = da[slice(*cell.early_slots)].reshape(-1, batch)
+        gradients = (da, fed, np.empty_like(dh), None if dc is None else np.empty_like(dc))
         back = executed(cell, "back", (dh, dc, *of_step, *gradients, *back_products), loop)
         dc, e_later = gradients[-1], e
 

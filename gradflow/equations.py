@@ -14,9 +14,10 @@ from functools import lru_cache
 from textwrap import dedent
 from typing import Any
 
+from gradflow.blocks import block_loop
 from gradflow.cells import Cell
 from gradflow.cells.cell import Product
-from gradflow.unroll import block_loop, forward_loop
+from gradflow.unroll import forward_loop
 
 PARTS = {"forward": "step", "local": "partials", "back": "step_back"}
 ARITHMETIC = {"np.multiply": ast.Mult(), "np.add": ast.Add(), "np.subtract": ast.Sub()}
@@ -93,6 +94,7 @@ class Notation:
     def __init__(self, cell: Cell, part: str) -> None:
         self.cell, self.part = cell, part
         self.slots = [pre_activation(cell, k) for k in range(cell.slots)]
+        self.gates = range(cell.slots)[cell.sigmoids]
         method = getattr(type(cell), PARTS[part])
         products = [name for name, kind in inspect.get_annotations(method).items() if kind == Product]
         first, late = cell.early_slots
@@ -124,9 +126,16 @@ class Notation:
         """What a statement says."""
         match statement:
             case ast.Expr(ast.Call(func=ast.Name("multiply"))):
-                return tuple(Equation(a, f"{a} = {self.affine(k)}", f"a[{k}]") for k, a in enumerate(self.slots))
-            case ast.Expr(ast.Call(function, operands, [ast.keyword("out", target)])):
+                return tuple(Equation(a, f"{a} = {self.affine(k)}", f"slots[{k}]") for k, a in enumerate(self.slots))
+            case ast.Expr(ast.Call(ast.Name("sigmoid"), [ast.Name("a_gates"), ast.Name("gates")])):
+                pairs = [(ast.Name(self.cell.saves[k]), called("sigmoid", ast.Name(f"a[{k}]"))) for k in self.gates]
+            case ast.Expr(ast.Call(function, [*operands, target])):
                 pairs = self.pairs(target, ast.Call(function, operands, []))
+            case ast.Assign([ast.Tuple(names)], ast.Name("a")):
+                alone = [k for k in range(self.cell.slots) if k not in self.gates]
+                of_slot = names[-len(alone) :]  # after the gates' block, if there is one
+                self.names |= {ast.unparse(name): self.slots[k] for name, k in zip(of_slot, alone, strict=True)}
+                pairs = []
             case ast.Assign(_, ast.Name("saved")):
                 pairs = []
             case ast.Assign([target], value):
@@ -178,7 +187,7 @@ class Notation:
     def resolved(self, value: ast.expr) -> ast.expr:
         """The expression for this cell's options: sums as sums, its own one-line methods written out, conditions decided."""
         match value:
-            case ast.Call(function, [left, right]) if ast.unparse(function) in ARITHMETIC:
+            case ast.Call(function, [left, right, *_]) if ast.unparse(function) in ARITHMETIC:
                 return ast.BinOp(left, ARITHMETIC[ast.unparse(function)], right)
             case ast.Call(ast.Attribute(ast.Name("self"), method), arguments):
                 tree = syntax(getattr(type(self.cell), method))
@@ -208,7 +217,7 @@ class Notation:
                 return OPERATORS[type(operator)].join(sides)
             case ast.Call(ast.Name("complement"), [_, s]):
                 return f"1 - {self.tex(s)}"
-            case ast.Call(ast.Name(name), [operand]) if name in self.products:
+            case ast.Call(ast.Name(name), [operand, *_]) if name in self.products:
                 return self.matrix(name, operand)
             case ast.Call(function, [operand, *_]) if ast.unparse(function) in FUNCTIONS:
                 return rf"{FUNCTIONS[ast.unparse(function)]}({self.tex(operand)})"
@@ -224,8 +233,7 @@ class Notation:
         gates = {k: self.cell.state_rows[k - self.cell.early_slots[0]] for k in self.products[name]}
         if self.part == "forward":
             return " + ".join(rf"W_{{h{gate}}} ({self.tex(operand)})" for gate in gates.values())
-        terms = zip(gates.values(), slots_in(self.cell, operand), strict=True)
-        return " + ".join(rf"W_{{h{gate}}}^\top {self.tex(slot)}" for gate, slot in terms)
+        return " + ".join(rf"W_{{h{gate}}}^\top {self.names[f'da[{k}]']}" for k, gate in gates.items())
 
     def affine(self, k: int) -> str:
         """What the one product before the step puts into slot k; a late row's product waits for `step`."""
@@ -278,7 +286,7 @@ def fed_by_slot(cell: Cell) -> dict[int, str]:
     fed: dict[int, str] = {}
     for statement in syntax(type(cell).step_back).body:
         match statement:
-            case ast.Expr(ast.Call(args=[_, ast.Name(gradient)], keywords=[ast.keyword("out", target)])):
+            case ast.Expr(ast.Call(args=[_, ast.Name(gradient), target])):
                 acts_on = {"dh": "h_t", "dc": "c_t"}.get(gradient) or f"({product(gradient.removeprefix('d_'))})"
                 slots = [ast.unparse(slot) for slot in slots_in(cell, target)]
                 fed |= {int(slot[3:-1]): acts_on for slot in slots if slot.startswith("da[")}

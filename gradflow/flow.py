@@ -11,17 +11,13 @@ from numpy.typing import NDArray
 from gradflow.activations import Array
 from gradflow.cells import Cell
 from gradflow.exponents import MAX_POWER, Exponent, log10_hypot, log10_norm, shift
+from gradflow.layout import columns
 from gradflow.parameters import Params, unpack
 
 if TYPE_CHECKING:
     import pandas as pd
 
 GRADIENT_COLUMNS = 512  # (step, sequence) pairs in a block of the product that makes the parameters' gradients
-
-
-def columns(array: Array) -> Array:
-    """(…, batch, hidden) ↔ (…, hidden, batch), a view: inside the loops one sequence is one column."""
-    return array.swapaxes(-1, -2)
 
 
 def own_rows(mask: NDArray[np.bool_] | None, steps: int, batch: int) -> NDArray[np.bool_]:

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from gradflow.activations import Array
 from gradflow.experiment import Experiment, Run, run
 from gradflow.findings import power_of_ten
-from gradflow.flow import columns
+from gradflow.layout import columns
 from gradflow.losses import Readout
 from gradflow.parameters import Params, unit_columns
 from gradflow.unroll import unroll
@@ -225,7 +225,8 @@ def moved_through_c(done: Run, t: int, delta: NDArray) -> tuple[Array, Array]:
         own = unit_columns(trace.cell, trace.params)
         saved = np.empty((len(trace.cell.saves), *a.shape[1:]), a.dtype)
         h_t, c_t = np.empty_like(before), np.empty_like(before)
-        trace.cell.step(a, saved, columns(trace.h[t - 1])[None], before, h_t, c_t, *own)
+        ((a_t, saved_t),) = trace.cell.rows(a[:, None], saved[:, None])
+        trace.cell.step(a_t, saved_t, columns(trace.h[t - 1])[None], before, h_t, c_t, *own)
     there = present[:, None]
     return np.where(there, columns(h_t), h), np.where(there, columns(c_t), c)
 

@@ -20,14 +20,15 @@ from typing import Any
 import numpy as np
 
 from gradflow.activations import Array
+from gradflow.blocks import blank_local
 from gradflow.cells import Cell
 from gradflow.cells.cell import HIGHWAY, Product
 from gradflow.cells.gru import ResetAfterGRU
 from gradflow.checks import check_kind, check_number
 from gradflow.exponents import EXPONENT_OF_ZERO, Exponent, exponent_of, log10_norm, shift
-from gradflow.flow import Flow, Trace, columns
+from gradflow.flow import Flow, Trace
+from gradflow.layout import columns
 from gradflow.parameters import Params, check_params, unit_columns
-from gradflow.unroll import blank_local
 
 DIRECT, GATES, MIXED = "direct", "gates", "mixed"
 ROUTES = (DIRECT, HIGHWAY, GATES, MIXED)

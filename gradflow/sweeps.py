@@ -15,24 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradflow.activations import Array
-from gradflow.checks import check_choice, shown
-from gradflow.experiment import KNOBS, NUMERIC, Experiment, build, build_cell, check_experiment, read_sequences
-from gradflow.exponents import log10_hypot, log10_norm
-from gradflow.flow import Trace, columns, own_rows, steps_between
-from gradflow.parameters import unit_columns
-from gradflow.unroll import (
-    MAX_BYTES,
+from gradflow.blocks import (
     Room,
     blank_local,
     blank_slots,
-    blank_trace,
     block_loop,
     block_steps,
     blocks_back,
-    first_overflow,
-    forward_loop,
     transposed_products,
 )
+from gradflow.checks import check_choice, shown
+from gradflow.experiment import KNOBS, NUMERIC, Experiment, build, build_cell, check_experiment, read_sequences
+from gradflow.exponents import log10_hypot, log10_norm
+from gradflow.flow import Trace, own_rows, steps_between
+from gradflow.layout import columns
+from gradflow.parameters import unit_columns
+from gradflow.unroll import MAX_BYTES, blank_trace, first_overflow, forward_loop
 from gradflow.workers import cores, map_on_cores
 
 if TYPE_CHECKING:
@@ -287,14 +285,14 @@ def go_back(
     """log10 of the norms of ∂L/∂h and, where there is a c, of ∂L/∂c, (T + 1, S, B), from the direct derivatives by row."""
     cell, (_, steps, *shape) = window.cell, local.shape
     block = len(window.x)
-    h, da = np.empty((block, *shape)), blank_slots(cell, 1, tuple(shape))[:, 0]
+    h, da = np.empty((block, *shape)), blank_slots(cell, block, tuple(shape), kept=False)
     c = np.empty((block + 1, *shape)) if cell.has_c else None
     norm_h = np.full((steps + 1, shape[0], shape[-1]), -np.inf)
     norm_c = norm_h.copy() if cell.has_c else None
 
     def room(stop: int, start: int) -> Room:
         count = start - stop
-        return h[:count], None if c is None else c[: count + 1], [da] * count
+        return h[:count], None if c is None else c[: count + 1], da[:count]
 
     loop = block_loop(
         cell, transposed_products(window), lambda stop, start: local[:, stop:start], room, arriving, absent

@@ -64,9 +64,9 @@ def test_right_gradients_agree_in_hard_networks_too(activation, cell, knobs):
     assert check.derivatives > 0
 
 
-def keeps_too_much(self, dh, dc, local, dh_dc, dc_dc, da, dh_before, dc_before, UT):
+def keeps_too_much(self, dh, dc, local, dh_dc, dc_dc, da, fed, dh_before, dc_before, UT):
     """The LSTM's step back with ∂c_t/∂c_{t−1} a millionth too large."""
-    right_lstm_step_back(self, dh, dc, local, dh_dc, dc_dc, da, dh_before, dc_before, UT)
+    right_lstm_step_back(self, dh, dc, local, dh_dc, dc_dc, da, fed, dh_before, dc_before, UT)
     dc_before *= 1.0 + 1e-6
 
 

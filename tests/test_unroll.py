@@ -18,7 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradflow as gf
-from gradflow import unroll
+from gradflow import blocks
 
 MASKS = {
     "left": [[0, 0, 0, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1, 1, 1]],
@@ -78,7 +78,7 @@ def test_blocks_of_any_size_give_the_same_gradients(name, monkeypatch):
     direct = last_row(trace, scatter((2, 4), 3))
     flows = []
     for block in (1, 7, 64, 1000):
-        monkeypatch.setattr(unroll, "BLOCK_STEPS", block)
+        monkeypatch.setattr(blocks, "BLOCK_STEPS", block)
         flows.append(gf.backward(trace, direct))
     for flow in flows[1:]:
         np.testing.assert_allclose(flow.log10_norm, flows[0].log10_norm, rtol=0, atol=1e-11)

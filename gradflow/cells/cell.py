@@ -2,21 +2,24 @@
 
 A cell is its equations: no time, no batch, no matrix. Arrays end in the axes (hidden, batch), one sequence to a
 column, so that a gate is one contiguous block; a slot axis leads where there is one, sweep axes may stand between.
+As in NumPy itself, an argument beyond an operation's operands receives its result.
 
 `a` holds a unit's pre-activations W_ih x + b_ih + W_hh h + b_hh, one *slot* each. W_ih and b_ih feed the first
 `len(input_rows)` slots, W_hh and b_hh the last `len(state_rows)`; the names in them say which gate's rows go where.
 They differ in PyTorch's GRU, whose candidate keeps the two shares apart.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import repeat
 from typing import Any, ClassVar
 
 from gradflow.activations import ACTIVATIONS, Activation, Array
 from gradflow.checks import check_choice
 
-Product = Callable[..., Array]  # v ↦ W v, into `out` where that is given
+Rows = tuple[Array, ...]  # of one step: the gates' block, if there is one, and the other rows one by one
+Product = Callable[..., Array]  # v ↦ W v, into a second argument where that is given
 HIGHWAY = "highway"  # the path through time that meets no weight
 
 
@@ -35,6 +38,7 @@ class Cell:
     late_rows: ClassVar[tuple[str, ...]] = ()  # the last state rows, if their product must wait for another gate
     unit_weights: ClassVar[tuple[str, ...]] = ()  # parameters beyond PyTorch's four arrays, a number for each unit
     saves: ClassVar[tuple[str, ...]] = ()  # what `step` saves for `partials`, by the names in the equations
+    sigmoids: ClassVar[slice] = slice(0, 0)  # gates that one sigmoid takes at once, as they stand in the slots and in `saves`
     others: ClassVar[tuple[str, ...]] = ()  # the local derivatives beside the slots', such as ∂c_t/∂c_{t−1}
     has_c: ClassVar[bool] = False
     memory_gate: ClassVar[str | None] = None  # the gate that decides how much of the past is kept
@@ -53,11 +57,24 @@ class Cell:
         """The activation function φ with its derivative."""
         return ACTIVATIONS[self.activation]
 
-    def step(self, a: Array, saved: Array, h: Array, c: Any, h_next: Array, c_next: Any) -> None:
+    def rows(self, a: Array, saved: Array) -> Iterator[tuple[Rows, Rows]]:
+        """What `step` takes of the slots (slots, steps, …) and of room for what it saves (len(saves), steps, …), step by step.
+
+        Of the slots, the block of the `sigmoids`, if there is one, and the others one by one; then that block's values and
+        all rows one by one. Taken apart here, for to take an array apart costs NumPy as much as a small array's arithmetic.
+        """
+        gates = range(self.slots)[self.sigmoids]
+        if not gates:
+            return zip(zip(*a, strict=True), zip(*saved, strict=True) if self.saves else repeat(()), strict=False)
+        others = (slot for k, slot in enumerate(a) if k not in gates)
+        blocks = [rows[self.sigmoids].swapaxes(0, 1) for rows in (a, saved)]
+        return zip(zip(blocks[0], *others, strict=True), zip(blocks[1], *saved, strict=True), strict=True)
+
+    def step(self, a: Rows, saved: Rows, h: Array, c: Any, h_next: Array, c_next: Any) -> None:
         """h_t into `h_next` and c_t into `c_next` from the slots and (h_{t−1}, c_{t−1}); no c is None.
 
-        `saved`, (len(saves), …), receives what `partials` needs again, such as the gates' values.
-        With `late_rows`, their product comes as one more argument, a function, and `step` adds it to its slots. The
+        a and saved are one step's `rows`; `saved` receives what `partials` needs again, such as the gates' values.
+        With `late_rows`, their product comes as one more argument, a function, and `step` adds it to its slot. The
         `unit_weights` come last, (…, H, 1) each; what they add to a slot is added in place too.
         """
         raise NotImplementedError
@@ -76,7 +93,8 @@ class Cell:
 
         Takes the total ∂L/∂h_t, c_{t+1}'s share of ∂L/∂c_t, which turns into the total in place, and the `partials`; then
         come `da`, `dh_before` and `dc_before`, which receive ∂L/∂a_t, ∂L/∂h_{t−1} and ∂L/∂c_{t−1}, and last the product with
-        W_hhᵀ (and with the late rows' transpose).
+        W_hhᵀ (and with the late rows' transpose). After `da` comes `fed`, those of its slots that W_hh feeds at once, as the
+        one matrix that W_hhᵀ takes.
         """
         raise NotImplementedError
 

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gradflow.activations import ONE, complement, sigmoid, sigmoid_slope
-from gradflow.cells.cell import HIGHWAY, Array, Cell, Product
+from gradflow.cells.cell import HIGHWAY, Array, Cell, Product, Rows
 from gradflow.checks import check_choice
 
 UPDATES = {"keep": "h′ = (1−z) ⊙ n + z ⊙ h", "write": "h′ = (1−z) ⊙ h + z ⊙ n"}
@@ -26,6 +26,7 @@ class ResetAfterGRU(Cell):
     input_rows: ClassVar[tuple[str, ...]] = ("n", "r", "z")
     state_rows: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     saves: ClassVar[tuple[str, ...]] = ("n", "r", "z", "a_n")
+    sigmoids: ClassVar[slice] = slice(1, 3)
     others: ClassVar[tuple[str, ...]] = ("kept",)
     memory_gate: ClassVar[str] = "z"
 
@@ -41,21 +42,23 @@ class ResetAfterGRU(Cell):
         """The shares of h_{t−1} that stay and of n that come in, from z and 1 − z."""
         return (z, rest) if self.update == "keep" else (rest, z)
 
-    def step(self, a: Array, saved: Array, h: Array, c: None, h_next: Array, c_next: None) -> None:
-        r, z = sigmoid(a[1:3], out=saved[1:3])
-        a_n = np.add(a[0], r * a[3], out=saved[3])
-        n = self.phi.value(a_n, out=saved[0])
+    def step(self, a: Rows, saved: Rows, h: Array, c: None, h_next: Array, c_next: None) -> None:
+        a_gates, a_n_x, a_n_h = a
+        gates, n, r, z, a_n = saved
+        sigmoid(a_gates, gates)
+        np.add(a_n_x, r * a_n_h, a_n)
+        self.phi.value(a_n, n)
         kept, written = self.kept_and_written(z, ONE - z)
-        np.add(written * n, kept * h, out=h_next)
+        np.add(written * n, kept * h, h_next)
 
     def partials(self, a: Array, saved: Array, h: Array, c: None, local: Array, kept: Array) -> None:
         n, r, z, a_n = saved
-        dr, dz = sigmoid_slope(a[1:3], saved[1:3], out=local[1:3])
+        dr, dz = sigmoid_slope(a[1:3], saved[1:3], local[1:3])
         kept[...], written = self.kept_and_written(z, complement(a[2], z))
-        np.multiply(self.phi.slope(a_n, n, out=local[0]), written, out=local[0])
-        np.multiply(dr, local[0] * a[3], out=local[1])
-        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=local[2])
-        np.multiply(r, local[0], out=local[3])
+        np.multiply(self.phi.slope(a_n, n, local[0]), written, local[0])
+        np.multiply(dr, local[0] * a[3], local[1])
+        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], local[2])
+        np.multiply(r, local[0], local[3])
 
     def step_back(
         self,
@@ -64,12 +67,13 @@ class ResetAfterGRU(Cell):
         local: Array,
         kept: Array,
         da: Array,
+        fed: Array,
         dh_before: Array,
         dc_before: None,
         UT: Product,
     ) -> None:
-        np.multiply(local, dh, out=da)
-        np.add(UT(da[1:]), kept * dh, out=dh_before)
+        np.multiply(local, dh, da)
+        np.add(UT(fed), kept * dh, dh_before)
 
     def paths(self, dh: Array, dc: None, local: Array, kept: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
         by_r, by_z, by_n = UT(local[1:] * dh)
@@ -84,26 +88,29 @@ class ResetBeforeGRU(ResetAfterGRU):
     input_rows: ClassVar[tuple[str, ...]] = ("r", "z", "n")
     late_rows: ClassVar[tuple[str, ...]] = ("n",)
     saves: ClassVar[tuple[str, ...]] = ("r", "z", "n")
+    sigmoids: ClassVar[slice] = slice(0, 2)
     others: ClassVar[tuple[str, ...]] = ("reset", "kept")
 
     def step(  # type: ignore[override]
-        self, a: Array, saved: Array, h: Array, c: None, h_next: Array, c_next: None, U_n: Product
+        self, a: Rows, saved: Rows, h: Array, c: None, h_next: Array, c_next: None, U_n: Product
     ) -> None:
-        r, z = sigmoid(a[:2], out=saved[:2])
-        a[2:] += U_n(r * h)
-        n = self.phi.value(a[2], out=saved[2])
+        a_gates, a_n = a
+        gates, r, z, n = saved
+        sigmoid(a_gates, gates)
+        a_n += U_n(r * h)
+        self.phi.value(a_n, n)
         kept, written = self.kept_and_written(z, ONE - z)
-        np.add(written * n, kept * h, out=h_next)
+        np.add(written * n, kept * h, h_next)
 
     def partials(  # type: ignore[override]
         self, a: Array, saved: Array, h: Array, c: None, local: Array, reset: Array, kept: Array
     ) -> None:
         r, z, n = saved
-        dr, dz = sigmoid_slope(a[:2], saved[:2], out=local[:2])
+        dr, dz = sigmoid_slope(a[:2], saved[:2], local[:2])
         kept[...], written = self.kept_and_written(z, complement(a[1], z))
-        np.multiply(dr, h[:-1], out=local[0])  # ∂(r ⊙ h)/∂a_r
-        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], out=local[1])  # ∂h/∂a_z
-        np.multiply(self.phi.slope(a[2], n, out=local[2]), written, out=local[2])  # ∂h/∂a_n
+        np.multiply(dr, h[:-1], local[0])  # ∂(r ⊙ h)/∂a_r
+        np.multiply(dz, h[:-1] - n if self.update == "keep" else n - h[:-1], local[1])  # ∂h/∂a_z
+        np.multiply(self.phi.slope(a[2], n, local[2]), written, local[2])  # ∂h/∂a_n
         reset[...] = r
 
     def step_back(  # type: ignore[override]
@@ -114,15 +121,16 @@ class ResetBeforeGRU(ResetAfterGRU):
         reset: Array,
         kept: Array,
         da: Array,
+        fed: Array,
         dh_before: Array,
         dc_before: None,
         UT: Product,
         UT_n: Product,
     ) -> None:
-        np.multiply(local[1:], dh, out=da[1:])
+        np.multiply(local[1:], dh, da[1:])
         d_rh = UT_n(da[2])
-        np.multiply(local[0], d_rh, out=da[0])
-        np.add(UT(da[:2]) + reset * d_rh, kept * dh, out=dh_before)
+        np.multiply(local[0], d_rh, da[0])
+        np.add(UT(fed) + reset * d_rh, kept * dh, dh_before)
 
     def paths(  # type: ignore[override]
         self, dh: Array, dc: None, local: Array, reset: Array, kept: Array, UT: Product, UT_n: Product

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gradflow.activations import sigmoid, sigmoid_slope
-from gradflow.cells.cell import HIGHWAY, Array, Cell, Product
+from gradflow.cells.cell import HIGHWAY, Array, Cell, Product, Rows
 
 
 @dataclass(frozen=True)
@@ -21,25 +21,28 @@ class LSTM(Cell):
     input_rows: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g")
     state_rows: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g")
     saves: ClassVar[tuple[str, ...]] = ("o", "i", "f", "g", "y")
+    sigmoids: ClassVar[slice] = slice(0, 3)
     others: ClassVar[tuple[str, ...]] = ("dh_dc", "dc_dc")
     has_c: ClassVar[bool] = True
     memory_gate: ClassVar[str] = "f"
 
-    def step(self, a: Array, saved: Array, h: Array, c: Array, h_next: Array, c_next: Array) -> None:
-        o, i, f = sigmoid(a[:3], out=saved[:3])
-        g = self.phi.value(a[3], out=saved[3])
-        np.add(f * c, i * g, out=c_next)
-        y = self.phi.value(c_next, out=saved[4])
-        np.multiply(o, y, out=h_next)
+    def step(self, a: Rows, saved: Rows, h: Array, c: Array, h_next: Array, c_next: Array) -> None:
+        a_gates, a_g = a
+        gates, o, i, f, g, y = saved
+        sigmoid(a_gates, gates)
+        self.phi.value(a_g, g)
+        np.add(f * c, i * g, c_next)
+        self.phi.value(c_next, y)
+        np.multiply(o, y, h_next)
 
     def partials(self, a: Array, saved: Array, h: Array, c: Array, local: Array, dh_dc: Array, dc_dc: Array) -> None:
         o, i, f, g, y = saved
-        do, di, df = sigmoid_slope(a[:3], saved[:3], out=local[:3])
-        np.multiply(do, y, out=local[0])  # ∂h/∂a_o
-        np.multiply(di, g, out=local[1])  # ∂c/∂a_i
-        np.multiply(df, c[:-1], out=local[2])  # ∂c/∂a_f
-        np.multiply(self.phi.slope(a[3], g, out=local[3]), i, out=local[3])  # ∂c/∂a_g
-        np.multiply(self.phi.slope(c[1:], y, out=dh_dc), o, out=dh_dc)
+        do, di, df = sigmoid_slope(a[:3], saved[:3], local[:3])
+        np.multiply(do, y, local[0])  # ∂h/∂a_o
+        np.multiply(di, g, local[1])  # ∂c/∂a_i
+        np.multiply(df, c[:-1], local[2])  # ∂c/∂a_f
+        np.multiply(self.phi.slope(a[3], g, local[3]), i, local[3])  # ∂c/∂a_g
+        np.multiply(self.phi.slope(c[1:], y, dh_dc), o, dh_dc)
         dc_dc[...] = f
 
     def step_back(
@@ -50,15 +53,16 @@ class LSTM(Cell):
         dh_dc: Array,
         dc_dc: Array,
         da: Array,
+        fed: Array,
         dh_before: Array,
         dc_before: Array,
         UT: Product,
     ) -> None:
         dc += dh * dh_dc
-        np.multiply(local[0], dh, out=da[0])
-        np.multiply(local[1:], dc, out=da[1:])
-        UT(da, out=dh_before)
-        np.multiply(dc_dc, dc, out=dc_before)
+        np.multiply(local[0], dh, da[0])
+        np.multiply(local[1:], dc, da[1:])
+        UT(fed, dh_before)
+        np.multiply(dc_dc, dc, dc_before)
 
     def paths(
         self, dh: Array, dc: Array, local: Array, dh_dc: Array, dc_dc: Array, UT: Product

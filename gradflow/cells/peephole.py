@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from gradflow.activations import sigmoid, sigmoid_slope
-from gradflow.cells.cell import HIGHWAY, Array, Product
+from gradflow.cells.cell import HIGHWAY, Array, Product, Rows
 from gradflow.cells.lstm import LSTM
 
 
@@ -17,11 +17,12 @@ class PeepholeLSTM(LSTM):
     name: ClassVar[str] = "peephole"
     title: ClassVar[str] = "Peephole LSTM"
     unit_weights: ClassVar[tuple[str, ...]] = ("weight_ci", "weight_cf", "weight_co")
+    sigmoids: ClassVar[slice] = slice(0, 0)  # each gate waits for what it sees of c
 
     def step(  # type: ignore[override]
         self,
-        a: Array,
-        saved: Array,
+        a: Rows,
+        saved: Rows,
         h: Array,
         c: Array,
         h_next: Array,
@@ -30,15 +31,18 @@ class PeepholeLSTM(LSTM):
         w_cf: Array,
         w_co: Array,
     ) -> None:
-        a[1] += w_ci * c
-        a[2] += w_cf * c
-        i, f = sigmoid(a[1:3], out=saved[1:3])
-        g = self.phi.value(a[3], out=saved[3])
-        np.add(f * c, i * g, out=c_next)
-        a[0] += w_co * c_next
-        o = sigmoid(a[0], out=saved[0])
-        y = self.phi.value(c_next, out=saved[4])
-        np.multiply(o, y, out=h_next)
+        a_o, a_i, a_f, a_g = a
+        o, i, f, g, y = saved
+        a_i += w_ci * c
+        a_f += w_cf * c
+        sigmoid(a_i, i)
+        sigmoid(a_f, f)
+        self.phi.value(a_g, g)
+        np.add(f * c, i * g, c_next)
+        a_o += w_co * c_next
+        sigmoid(a_o, o)
+        self.phi.value(c_next, y)
+        np.multiply(o, y, h_next)
 
     def partials(  # type: ignore[override]
         self,
@@ -54,13 +58,13 @@ class PeepholeLSTM(LSTM):
         w_co: Array,
     ) -> None:
         o, i, f, g, y = saved
-        do, di, df = sigmoid_slope(a[:3], saved[:3], out=local[:3])
-        np.multiply(do, y, out=local[0])  # ∂h/∂a_o
-        np.multiply(di, g, out=local[1])  # ∂c/∂a_i
-        np.multiply(df, c[:-1], out=local[2])  # ∂c/∂a_f
-        np.multiply(self.phi.slope(a[3], g, out=local[3]), i, out=local[3])  # ∂c/∂a_g
-        np.add(self.phi.slope(c[1:], y) * o, w_co * local[0], out=dh_dc)
-        np.add(f + w_ci * local[1], w_cf * local[2], out=dc_dc)  # ∂c_t/∂c_{t−1}
+        do, di, df = sigmoid_slope(a[:3], saved[:3], local[:3])
+        np.multiply(do, y, local[0])  # ∂h/∂a_o
+        np.multiply(di, g, local[1])  # ∂c/∂a_i
+        np.multiply(df, c[:-1], local[2])  # ∂c/∂a_f
+        np.multiply(self.phi.slope(a[3], g, local[3]), i, local[3])  # ∂c/∂a_g
+        np.add(self.phi.slope(c[1:], y) * o, w_co * local[0], dh_dc)
+        np.add(f + w_ci * local[1], w_cf * local[2], dc_dc)  # ∂c_t/∂c_{t−1}
 
     def paths(  # type: ignore[override]
         self,

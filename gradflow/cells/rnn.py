@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from gradflow.cells.cell import Array, Cell, Product
+from gradflow.cells.cell import Array, Cell, Product, Rows
 
 
 @dataclass(frozen=True)
@@ -19,17 +19,18 @@ class RNN(Cell):
     input_rows: ClassVar[tuple[str, ...]] = ("h",)
     state_rows: ClassVar[tuple[str, ...]] = ("h",)
 
-    def step(self, a: Array, saved: Array, h: Array, c: None, h_next: Array, c_next: None) -> None:
-        self.phi.value(a[0], out=h_next)
+    def step(self, a: Rows, saved: Rows, h: Array, c: None, h_next: Array, c_next: None) -> None:
+        (a_h,) = a
+        self.phi.value(a_h, h_next)
 
     def partials(self, a: Array, saved: Array, h: Array, c: None, local: Array) -> None:
-        self.phi.slope(a[0], h[1:], out=local[0])
+        self.phi.slope(a[0], h[1:], local[0])
 
     def step_back(
-        self, dh: Array, dc: None, local: Array, da: Array, dh_before: Array, dc_before: None, UT: Product
+        self, dh: Array, dc: None, local: Array, da: Array, fed: Array, dh_before: Array, dc_before: None, UT: Product
     ) -> None:
-        np.multiply(local[0], dh, out=da[0])
-        UT(da[0], out=dh_before)
+        np.multiply(local[0], dh, da[0])
+        UT(fed, dh_before)
 
     def paths(self, dh: Array, dc: None, local: Array, UT: Product) -> dict[str, tuple[Any, Any]]:
         (h,) = UT(local * dh)
