@@ -1,6 +1,7 @@
 """The way back through time, in blocks of steps whose gradients share an exponent.
 
-`block_loop` makes the loop itself, `blocks_back` leads it from the last step to the first and picks the exponents.
+`blocks_back` leads a loop from the last step to the first and picks the exponents; `block_loop` makes the loop, for one sequence
+`jacobians` makes another.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -139,32 +140,38 @@ def block_loop(
     """
     slots, (first, last) = cell.slots, cell.early_slots
 
-    @np.errstate(over="ignore", under="ignore", invalid="ignore")
     def go_back(stop: int, start: int, dh: Array, dc: Any, e: Exponent) -> Block:
-        np.setbufsize(BUFFER)
-        local, (h, c, da), start_h, scaled = local_of(stop, start)[:, ::-1], room(stop, start), dh, e.any()
-        if c is not None:
-            c[-1] = dc
-            dc = c[-1]
-        hidden, da = dh.shape[-2], da[::-1]
-        local_back = zip(local[:slots].swapaxes(0, 1), *local[slots:], strict=True)
-        into = by_slot(da, slots).swapaxes(0, 1), da[..., first * hidden : last * hidden, :], h[::-1]
-        of_step = zip(range(start - 1, stop - 1, -1), local_back, *into, repeat(None) if c is None else c[-2::-1], strict=False)
-        for t, local_t, da_t, fed_t, dh_before, dc_before in of_step:
-            share: Any = None if absent is None or dc is None else dc.copy()
-            cell.step_back(dh, dc, *local_t, da_t, fed_t, dh_before, dc_before, *UT)
-            if absent is not None:
-                np.copyto(da_t, 0.0, where=absent[t])
-                np.copyto(dh_before, dh, where=absent[t])
-                if share is not None:
-                    np.copyto(dc, share, where=absent[t])
-                    np.copyto(dc_before, share, where=absent[t])
-            if t in arriving:
-                dh_before += shift(arriving[t], -e) if scaled else arriving[t]
-            dh, dc = dh_before, dc_before
-        return Block(stop, start, e, start_h, h, c, square_norm(h), None if c is None else square_norm(c))
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            np.setbufsize(BUFFER)
+            local, (h, c, da), scaled = local_of(stop, start)[:, ::-1], room(stop, start), np.count_nonzero(e) > 0
+            if c is not None:
+                c[-1] = dc
+                dc = c[-1]
+            start_h, hidden, da = dh, dh.shape[-2], da[::-1]
+            local_back = zip(local[:slots].swapaxes(0, 1), *local[slots:], strict=True)
+            da_back = by_slot(da, slots).swapaxes(0, 1), da[..., first * hidden : last * hidden, :]
+            states_back = h[::-1], repeat(None) if c is None else c[-2::-1]
+            of_step = zip(range(start - 1, stop - 1, -1), local_back, *da_back, *states_back, strict=False)
+            for t, local_t, da_t, fed_t, dh_before, dc_before in of_step:
+                share: Any = None if absent is None or dc is None else dc.copy()
+                cell.step_back(dh, dc, *local_t, da_t, fed_t, dh_before, dc_before, *UT)
+                if absent is not None:
+                    np.copyto(da_t, 0.0, where=absent[t])
+                    np.copyto(dh_before, dh, where=absent[t])
+                    if share is not None:
+                        np.copyto(dc, share, where=absent[t])
+                        np.copyto(dc_before, share, where=absent[t])
+                if t in arriving:
+                    dh_before += shift(arriving[t], -e) if scaled else arriving[t]
+                dh, dc = dh_before, dc_before
+            return Block(stop, start, e, start_h, h, c, square_norm(h), None if c is None else square_norm(c))
 
     return go_back
+
+
+def apart(cell: Cell, local: Array) -> list[Array]:
+    """The slots' local derivatives together, the others one by one."""
+    return [local[: cell.slots], *local[cell.slots :]]
 
 
 def first_good(b: Block) -> int:

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from contextlib import suppress
+from math import isfinite
 from typing import Any
 
 import numpy as np
@@ -65,6 +66,11 @@ def square_matrix(field: str, value: ArrayLike) -> NDArray:
     return array
 
 
+def surely_finite(array: NDArray) -> bool:
+    """Whether the sum of all squares is finite: the cheap test, only where it fails is an exact one needed."""
+    return isfinite(np.vdot(array, array).real)
+
+
 def finite_array(field: str, value: ArrayLike, shape: tuple[int | str, ...] | None = None) -> NDArray:
     """`value` as a float64 (or complex128) array; ValueError if it is not finite or not of the shape.
 
@@ -78,8 +84,7 @@ def finite_array(field: str, value: ArrayLike, shape: tuple[int | str, ...] | No
         if not fits:
             wanted = f"({', '.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
             raise ValueError(f"{field} must have shape {wanted}, got {array.shape}")
-    # the sum of squares is the cheap test; only where it is not finite is the exact one needed
-    if not np.isfinite(np.vdot(array, array)) and not np.isfinite(array).all():
+    if not surely_finite(array) and not np.isfinite(array).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(array))[0])
         raise ValueError(f"{field} must be finite, got {array[where]} at index {where}")
     return array

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gradflow.blocks import blank_local, transposed_products
 from gradflow.activations import Array
+from gradflow.blocks import blank_local, transposed_products
 from gradflow.cells import Cell
 from gradflow.checks import check_number
 from gradflow.equations import PARTS, Line, lines, plain

@@ -124,6 +124,7 @@ class Notation:
 
     def equations(self, statement: ast.stmt) -> tuple[Equation, ...]:
         """What a statement says."""
+        pairs: list[tuple[ast.expr, ast.expr]] = []
         match statement:
             case ast.Expr(ast.Call(func=ast.Name("multiply"))):
                 return tuple(Equation(a, f"{a} = {self.affine(k)}", f"slots[{k}]") for k, a in enumerate(self.slots))
@@ -135,9 +136,8 @@ class Notation:
                 alone = [k for k in range(self.cell.slots) if k not in self.gates]
                 of_slot = names[-len(alone) :]  # after the gates' block, if there is one
                 self.names |= {ast.unparse(name): self.slots[k] for name, k in zip(of_slot, alone, strict=True)}
-                pairs = []
             case ast.Assign(_, ast.Name("saved")):
-                pairs = []
+                pass
             case ast.Assign([target], value):
                 pairs = self.pairs(target, value)
             case ast.AugAssign(target, operator, value):

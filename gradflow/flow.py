@@ -218,6 +218,8 @@ def parameter_gradients(flow: Flow) -> Params:
 
 def summed(product: Callable[[Array, Array, Exponent], Array], da: Array, operand: Array, e: Exponent) -> Array:
     """A product's sum over steps and sequences, 2^e taken care of at any size."""
+    if not np.count_nonzero(e):
+        return product(da, operand, e)
     top = int(e.max())  # taken out of the sum, so that nothing overflows on the way
     total = np.ldexp(product(da, operand, e - top), top)
     if top > MAX_POWER and top - int(e.min()) > MAX_POWER:

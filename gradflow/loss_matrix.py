@@ -142,7 +142,7 @@ def loss_matrix(exp: Experiment, sequence: int = 0) -> LossMatrix:
 
 
 def each_alone(trace: Trace, direct: Array, losses: NDArray[np.int_]) -> Flow:
-    """The backward pass of one sequence from the last of these losses on, every loss in a column of its own.
+    """The backward passes of one sequence from the last of these losses on, every loss in a column of its own.
 
     direct: (T + 1, H), the direct derivative ∂L_k/∂h_k of the loss at every step k.
     """
@@ -151,7 +151,7 @@ def each_alone(trace: Trace, direct: Array, losses: NDArray[np.int_]) -> Flow:
     alone[losses, columns] = direct[losses]
     read = np.zeros(rows, bool)
     read[losses] = True
-    return pull_back(repeat_sequence(steps_between(trace, 0, rows - 1), 0, len(losses)), alone, read, keep_a=False)
+    return pull_back(steps_between(trace, 0, rows - 1), alone, read, keep_a=False)
 
 
 def without(rest: Stack, part: Flow) -> Stack:

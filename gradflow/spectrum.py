@@ -38,7 +38,7 @@ def log10_jacobian_singular_values(trace: Trace, sequence: int = 0) -> Array:
     probes = np.zeros((steps + 1, hidden, hidden))
     probes[-1] = np.eye(hidden)
     at_the_end = np.arange(steps + 1) == steps
-    flow = pull_back(repeat_sequence(trace, sequence, hidden), probes, at_the_end, keep_a=False)
+    flow = pull_back(repeat_sequence(trace, sequence, 1), probes, at_the_end, keep_a=False)
     alive = flow.mantissa_h.any(-2)  # a probe that has died keeps the exponent it had
     top = np.where(alive, flow.exponent, flow.exponent.min()).max(-1, keepdims=True)
     jacobians = shift(flow.mantissa_h, flow.exponent - top)

@@ -13,11 +13,21 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from gradflow.activations import Array
-from gradflow.blocks import Room, blank_local, blank_slots, block_loop, block_steps, blocks_back, transposed_products
+from gradflow.blocks import (
+    Room,
+    apart,
+    blank_local,
+    blank_slots,
+    block_loop,
+    block_steps,
+    blocks_back,
+    transposed_products,
+)
 from gradflow.cells import Cell, as_cell
-from gradflow.checks import check_kind, finite_array
+from gradflow.checks import check_kind, finite_array, surely_finite
 from gradflow.exponents import nonzero_rows
-from gradflow.flow import Flow, Trace
+from gradflow.flow import Flow, Trace, repeat_sequence
+from gradflow.jacobians import jacobian_loop, jacobian_pays, jacobian_steps
 from gradflow.layout import BUFFER, by_slot, columns, product_with
 from gradflow.parameters import Params, check_params, pack, unit_columns
 
@@ -143,23 +153,25 @@ def forward_loop(trace: Trace) -> Callable[[int, NDArray[np.bool_] | None], None
     stateless = cell.early_slots[0] * hidden  # rows of W that no state feeds: they need not wait for the loop
     multiply = product_with(w[..., stateless:, :])
 
-    @np.errstate(over="ignore", under="ignore", invalid="ignore")
     def go(steps: int, absent: NDArray[np.bool_] | None) -> None:
-        np.setbufsize(BUFFER)
-        if stateless:
-            before = rows[:steps, ..., hidden:, :]
-            np.matmul(w[..., :stateless, hidden:], before, out=pre[:steps, ..., :stateless, :])
-        into = h_rows[1:], repeat(None) if c_rows is None else c_rows[1:]
-        of_step = zip(range(steps), rows, pre[..., stateless:, :], cell.rows(trace.a, trace.saved), *into, strict=False)
-        h, c = h_rows[0], None if c_rows is None else c_rows[0]
-        for t, row, pre_t, (a_t, saved_t), h_next, c_next in of_step:
-            multiply(row, pre_t)  # this line and "dh_before +=" below are read by `equations`
-            step(a_t, saved_t, h, c, h_next, c_next)
-            if absent is not None:
-                np.copyto(h_next, h, where=absent[t])
-                if c is not None and c_next is not None:
-                    np.copyto(c_next, c, where=absent[t])
-            h, c = h_next, c_next
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            np.setbufsize(BUFFER)
+            if stateless:
+                before = rows[:steps, ..., hidden:, :]
+                np.matmul(w[..., :stateless, hidden:], before, out=pre[:steps, ..., :stateless, :])
+            into = h_rows[1:], repeat(None) if c_rows is None else c_rows[1:]
+            of_step = zip(
+                range(steps), rows, pre[..., stateless:, :], cell.rows(trace.a, trace.saved), *into, strict=False
+            )
+            h, c = h_rows[0], None if c_rows is None else c_rows[0]
+            for t, row, pre_t, (a_t, saved_t), h_next, c_next in of_step:
+                multiply(row, pre_t)  # this line and "dh_before +=" below are read by `equations`
+                step(a_t, saved_t, h, c, h_next, c_next)
+                if absent is not None:
+                    np.copyto(h_next, h, where=absent[t])
+                    if c is not None and c_next is not None:
+                        np.copyto(c_next, c, where=absent[t])
+                h, c = h_next, c_next
 
     return go
 
@@ -172,8 +184,7 @@ def with_last(function: Callable[..., None], *last: Any) -> Callable[..., None]:
 def first_overflow(trace: Trace) -> int | None:
     """The first step at which some state is not finite, or None."""
     rows = [trace.h] if trace.c is None else [trace.h, trace.c]
-    # squares summed up are the cheap test, `trace.rows` has the same states without gaps
-    if all(np.isfinite(np.vdot(all_steps, all_steps)) for all_steps in (trace.rows, *map(columns, rows[1:]))):
+    if all(map(surely_finite, (trace.rows, *map(columns, rows[1:])))):  # `trace.rows` has the states h without gaps
         return None
     bad = ~np.logical_and.reduce([np.isfinite(row).reshape(len(row), -1).all(1) for row in rows])
     return int(bad.argmax()) if bad.any() else None
@@ -196,33 +207,45 @@ def backward(trace: Trace, dL_dh: ArrayLike) -> Flow:
 def pull_back(trace: Trace, direct: Array, read: NDArray[np.bool_], keep_a: bool = True) -> Flow:
     """The backward pass on checked input, sweep axes allowed; without `keep_a` the parameters' gradients are not kept.
 
-    `read`, (T + 1,), says in which rows of `direct` to look.
+    `read`, (T + 1,), says in which rows of `direct` to look. Through a trace of one sequence several gradients may go back side
+    by side, without their `a`: direct is then (T + 1, gradients, H).
     """
-    cell, steps, shape = trace.cell, len(trace.x), columns(trace.h).shape
+    cell, steps, shape = trace.cell, len(trace.x), columns(direct).shape
+    alone = trace.h.shape[:-1] == (steps + 1, 1)
+    by_jacobian = alone and trace.mask is None and jacobian_pays(cell, *shape[1:])
+    if alone and not by_jacobian:
+        trace = repeat_sequence(trace, 0, shape[-1])
     mantissa_h = np.empty(shape, trace.h.dtype)
     mantissa_c = np.empty_like(mantissa_h) if cell.has_c else None
     mantissa_a = blank_slots(cell, steps, shape[1:], kept=keep_a)
     exponent = np.zeros((steps + 1, *shape[1:-2], shape[-1]), np.int64)
-    block = min(block_steps(cell, shape[1:]), steps)
-    local = blank_local(cell, block, shape[1:])
+    block = min(jacobian_steps(cell, shape[-2]) if by_jacobian else block_steps(cell, shape[1:]), steps)
+    local = blank_local(cell, block, columns(trace.h).shape[1:])
     h, c, own = columns(trace.h), None if trace.c is None else columns(trace.c), unit_columns(cell, trace.params)
 
     def local_of(stop: int, start: int) -> Array:
         some, rows, into = slice(stop, start), slice(stop, start + 1), local[:, : start - stop]
         c_rows = None if c is None else c[rows]
-        cell.partials(
-            trace.a[:, some], trace.saved[:, some], h[rows], c_rows, into[: cell.slots], *into[cell.slots :], *own
-        )
+        cell.partials(trace.a[:, some], trace.saved[:, some], h[rows], c_rows, *apart(cell, into), *own)
         return into
 
     def room(stop: int, start: int) -> Room:
-        return mantissa_h[stop:start], None if mantissa_c is None else mantissa_c[stop : start + 1], mantissa_a[stop:start]
+        return (
+            mantissa_h[stop:start],
+            None if mantissa_c is None else mantissa_c[stop : start + 1],
+            mantissa_a[stop:start],
+        )
 
     arriving = {t: columns(direct[t]) for t in np.flatnonzero(read).tolist()}
     mantissa_h[-1] = arriving.get(steps, 0.0)
-    absent = None if trace.mask is None else ~trace.mask[..., None, :]
-    loop = block_loop(cell, transposed_products(trace), local_of, room, arriving, absent)
+    if by_jacobian:
+        loop = jacobian_loop(cell, trace.w, local_of, room, arriving, keep_a)
+    else:
+        absent = None if trace.mask is None else ~trace.mask[..., None, :]
+        loop = block_loop(cell, transposed_products(trace), local_of, room, arriving, absent)
     dh, dc = arriving.get(steps, np.zeros(shape[1:])), np.zeros(shape[1:]) if cell.has_c else None
     for b in blocks_back(loop, dh, dc, arriving, steps, block):
         exponent[b.stop : b.start] = b.exponent
-    return Flow(trace, direct, read, mantissa_h, mantissa_c, exponent, by_slot(mantissa_a, cell.slots) if keep_a else None)
+    return Flow(
+        trace, direct, read, mantissa_h, mantissa_c, exponent, by_slot(mantissa_a, cell.slots) if keep_a else None
+    )

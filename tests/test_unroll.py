@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 import gradflow as gf
 from gradflow import blocks
+from gradflow.flow import repeat_sequence
 
 MASKS = {
     "left": [[0, 0, 0, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1, 1, 1]],
@@ -103,13 +104,23 @@ def linear_rnn(w, steps, x=None):
     return gf.forward("rnn", zero_params(1, len(w), weight_hh_l0=w), np.zeros((steps, 1, 1)))
 
 
+def backward(trace, direct):
+    """`gf.backward` of one sequence, whose steps go back as matrices, once it agrees with that of a batch, whose do not."""
+    flow = gf.backward(trace, direct)
+    if trace.h.shape[1] == 1:
+        pair = gf.backward(repeat_sequence(trace, 0, 2), np.repeat(direct, 2, axis=1))
+        for alone, both in ((flow.log10_norm, pair.log10_norm), (flow.log10_norm_joint, pair.log10_norm_joint)):
+            np.testing.assert_allclose(both, np.repeat(alone, 2, axis=1), rtol=0, atol=1e-10)
+    return flow
+
+
 @pytest.mark.parametrize("radius", [0.5, 1.5, 1e-3, 1e3])
 @pytest.mark.parametrize("hidden", [1, 4])
 def test_five_thousand_steps_in_the_closed_form(radius, hidden):
     """An orthogonal W times ρ: ‖∂L/∂h_{T−k}‖ = ρ^k ‖∂L/∂h_T‖, from 1e-15000 to 1e+15000."""
     w = radius * (np.linalg.qr(scatter((hidden, hidden), 3))[0] if hidden > 1 else np.eye(1))
     trace = linear_rnn(w, 5000)
-    flow = gf.backward(trace, last_row(trace))
+    flow = backward(trace, last_row(trace))
     want = np.log10(radius) * np.arange(5000, -1, -1)
     np.testing.assert_allclose(flow.log10_norm[:, 0], want, rtol=1e-14, atol=1e-9)
     assert np.isnan(flow.grad_h).sum() == 0
@@ -123,7 +134,7 @@ def test_relu_with_positive_states_is_linear_too():
     """w = 1/2 with b = 1 keeps every state positive, so that the multiplier is 1/2 at every one of 5,000 steps."""
     trace = one_unit_rnn(0.5, 1.0, "relu", 5000, 2.0)
     assert (trace.h == 2.0).all()
-    log = gf.backward(trace, last_row(trace)).log10_norm[:, 0]
+    log = backward(trace, last_row(trace)).log10_norm[:, 0]
     np.testing.assert_allclose(log, np.log10(0.5) * np.arange(5000, -1, -1), rtol=0, atol=1e-9)
 
 
@@ -131,7 +142,7 @@ def test_relu_with_positive_states_is_linear_too():
 @pytest.mark.parametrize("start", [1.0, 2.0**60, 2.0**-60, 1e300, 1e-300])
 def test_one_step_may_take_a_gradient_across_the_whole_range(factor, start):
     trace = linear_rnn(np.eye(2) * factor, 10)
-    flow = gf.backward(trace, last_row(trace, [0.6 * start, 0.8 * start]))
+    flow = backward(trace, last_row(trace, [0.6 * start, 0.8 * start]))
     want = np.log10(start) + np.log10(factor) * np.arange(10, -1, -1)
     np.testing.assert_allclose(flow.log10_norm[:, 0], want, rtol=0, atol=1e-9)
 
@@ -145,7 +156,7 @@ def test_a_direct_gradient_that_arrives_after_the_gradient_has_vanished(radius, 
     trace = linear_rnn([[radius]], steps)
     direct = last_row(trace)
     direct[middle] = early
-    log = gf.backward(trace, direct).log10_norm[:, 0]
+    log = backward(trace, direct).log10_norm[:, 0]
     back = np.arange(steps, -1, -1)
     rate = np.log10(radius)
     np.testing.assert_allclose(log[middle + 1 :], rate * back[middle + 1 :], rtol=1e-14, atol=1e-9)
@@ -160,7 +171,7 @@ def test_sequences_keep_exponents_of_their_own():
     x = np.zeros((400, 2, 1))
     x[:, 1] = 20.0  # saturates tanh: a factor of about 4e-35 … 4e-36 a step
     trace = gf.forward("rnn", params, x)
-    flow = gf.backward(trace, last_row(trace, [1.0]))
+    flow = backward(trace, last_row(trace, [1.0]))
     np.testing.assert_array_equal(flow.log10_norm[:, 0], 0.0)
     slope = -2 * np.log10(np.cosh(trace.pre_activations[0, :, 1, 0]))
     want = np.append(np.cumsum(slope[::-1])[::-1], 0.0)
@@ -172,7 +183,7 @@ def test_sequences_keep_exponents_of_their_own():
 def test_a_saturated_unit_is_tiny_but_not_dead(activation, a):
     """b alone sets the pre-activation, w is so small that the state does not matter: the slope in 60 digits."""
     trace = one_unit_rnn(1e-13, a, activation, 200, 0.0)
-    flow = gf.backward(trace, last_row(trace))
+    flow = backward(trace, last_row(trace))
     with localcontext() as context:
         context.prec = 60
         total, want = Decimal(0), [Decimal(0)]
@@ -187,11 +198,11 @@ def test_a_saturated_unit_is_tiny_but_not_dead(activation, a):
 
 def test_a_dead_relu_is_exactly_zero_and_a_nearly_dead_one_is_not():
     dead = one_unit_rnn(1.0, -1.0, "relu", 50, 0.5)
-    log = gf.backward(dead, last_row(dead)).log10_norm[:, 0]
+    log = backward(dead, last_row(dead)).log10_norm[:, 0]
     assert log[-1] == 0.0
     assert np.isneginf(log[:-1]).all()
     faint = one_unit_rnn(1e-100, 1.0, "relu", 50, 0.5)
-    log = gf.backward(faint, last_row(faint)).log10_norm[:, 0]
+    log = backward(faint, last_row(faint)).log10_norm[:, 0]
     np.testing.assert_allclose(log, -100.0 * np.arange(50, -1, -1), rtol=0, atol=1e-9)
 
 
@@ -206,7 +217,7 @@ def test_any_chain_of_factors(factors, late):
     """
     for factor in factors[:3]:
         trace = linear_rnn([[2.0**factor]], len(factors))
-        flow = gf.backward(trace, last_row(trace, [2.0**late]))
+        flow = backward(trace, last_row(trace, [2.0**late]))
         want = (late + factor * np.arange(len(factors), -1, -1)) * np.log10(2.0)
         np.testing.assert_allclose(flow.log10_norm[:, 0], want, rtol=1e-14, atol=1e-9)
 
@@ -223,7 +234,7 @@ def test_mantissa_and_exponent_are_a_float_without_end(seed, scale, arrivals):
     direct = last_row(trace, scatter((1, 2), seed + 1))
     for t in arrivals:
         direct[t] = scatter((1, 2), seed + 2 + t)
-    flow = gf.backward(trace, direct)
+    flow = backward(trace, direct)
     with localcontext() as context:
         context.prec = 50
         wt = [[Decimal(v) for v in column] for column in w.T.tolist()]
@@ -382,5 +393,5 @@ def test_a_step_that_underflows_at_once_is_no_zero():
     """The gradient is small enough to keep its exponent, and one step takes it below the smallest float64."""
     params = {"weight_ih_l0": [[0.0]], "weight_hh_l0": [[1e-307]], "bias_ih_l0": [0.0], "bias_hh_l0": [0.0]}
     trace = gf.forward("rnn", params, np.zeros((1, 1, 1)))
-    flow = gf.backward(trace, [[[0.0]], [[1e-18]]])
+    flow = backward(trace, [[[0.0]], [[1e-18]]])
     np.testing.assert_allclose(flow.log10_norm[:, 0], [-325.0, -18.0], rtol=1e-12)

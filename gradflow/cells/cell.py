@@ -38,7 +38,9 @@ class Cell:
     late_rows: ClassVar[tuple[str, ...]] = ()  # the last state rows, if their product must wait for another gate
     unit_weights: ClassVar[tuple[str, ...]] = ()  # parameters beyond PyTorch's four arrays, a number for each unit
     saves: ClassVar[tuple[str, ...]] = ()  # what `step` saves for `partials`, by the names in the equations
-    sigmoids: ClassVar[slice] = slice(0, 0)  # gates that one sigmoid takes at once, as they stand in the slots and in `saves`
+    sigmoids: ClassVar[slice] = slice(
+        0, 0
+    )  # gates that one sigmoid takes at once, as they stand in the slots and in `saves`
     others: ClassVar[tuple[str, ...]] = ()  # the local derivatives beside the slots', such as ∂c_t/∂c_{t−1}
     has_c: ClassVar[bool] = False
     memory_gate: ClassVar[str | None] = None  # the gate that decides how much of the past is kept
@@ -94,7 +96,7 @@ class Cell:
         Takes the total ∂L/∂h_t, c_{t+1}'s share of ∂L/∂c_t, which turns into the total in place, and the `partials`; then
         come `da`, `dh_before` and `dc_before`, which receive ∂L/∂a_t, ∂L/∂h_{t−1} and ∂L/∂c_{t−1}, and last the product with
         W_hhᵀ (and with the late rows' transpose). After `da` comes `fed`, those of its slots that W_hh feeds at once, as the
-        one matrix that W_hhᵀ takes.
+        one matrix that W_hhᵀ takes. Apart from its products it is elementwise: `jacobians` calls it without them.
         """
         raise NotImplementedError
 

@@ -1,0 +1,105 @@
+"""The way back through one sequence, for which a step is one matrix: [∂L/∂h_{t−1}; ∂L/∂c_{t−1}] = J_tᵀ [∂L/∂h_t; ∂L/∂c_t]."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from gradflow.activations import Array
+from gradflow.blocks import BLOCK_STEPS, Block, Room, apart
+from gradflow.cells import Cell
+from gradflow.exponents import Exponent, shift, square_norm
+from gradflow.layout import by_slot
+
+ROWS = 64  # up to here making a step's matrix pays for a single gradient
+SIZE = 2**18  # numbers in a block's matrices
+
+
+def jacobian_pays(cell: Cell, hidden: int, gradients: int) -> bool:
+    """Whether `jacobian_loop` is the faster way back for so many gradients; for a cell with `late_rows` there is none."""
+    return not cell.late_rows and (gradients > 1 or states_of(cell) * hidden <= ROWS)
+
+
+def jacobian_steps(cell: Cell, hidden: int) -> int:
+    """How many steps make a block."""
+    return max(1, min(BLOCK_STEPS, SIZE // (states_of(cell) * hidden) ** 2))
+
+
+def states_of(cell: Cell) -> int:
+    """How many states a unit has: h and, where there is one, c."""
+    return 2 if cell.has_c else 1
+
+
+def jacobian_loop(
+    cell: Cell,
+    w: Array,
+    local_of: Callable[[int, int], Array],
+    room: Callable[[int, int], Room],
+    arriving: Mapping[int, Array],
+    keep_a: bool,
+) -> Callable[..., Block]:
+    """`blocks.block_loop` for one sequence: a step is one product, for as many gradients as there are columns.
+
+    Made for all steps of a block at once are before the loop the J_t, and after it the totals ∂L/∂c_t, and ∂L/∂a_t if kept.
+    """
+    slots, (first, _), hidden = cell.slots, cell.early_slots, w.shape[0] // cell.slots
+    # what in h_{t−1} a unit's slots pass on to, by W_hh's rows, and last what it passes on past them, to itself
+    to_h = np.concatenate([w[first * hidden :, :hidden], np.eye(hidden)]).reshape(-1, hidden, hidden).swapaxes(0, 1)
+
+    def go_back(stop: int, start: int, dh: Array, dc: Any, e: Exponent) -> Block:
+        with np.errstate(over="ignore", under="ignore", invalid="ignore"):
+            local, (h, c, da), scaled = local_of(stop, start), room(stop, start), np.count_nonzero(e) > 0
+            both = np.empty((start - stop + 1, states_of(cell) * hidden, dh.shape[-1]))
+            of_h, of_c = both[:, :hidden], both[:, hidden:]
+            of_h[-1] = dh
+            if c is not None:
+                of_c[-1] = dc
+            JT = step_jacobians(cell, local, to_h).swapaxes(1, 2)
+            for t, JT_t, here, before in zip(
+                range(start - 1, stop - 1, -1), JT[::-1], both[:0:-1], both[-2::-1], strict=True
+            ):
+                JT_t.dot(here, before)
+                if t in arriving:
+                    before[:hidden] += shift(arriving[t], -e) if scaled else arriving[t]
+            h[...] = of_h[:-1]
+            total_c = None
+            if c is not None:
+                c[...] = of_c
+                total_c = c[1:]
+            if keep_a:
+                nowhere = np.empty(h.shape)
+                cell.step_back(
+                    of_h[1:], total_c, *apart(cell, local), by_slot(da, slots), da, nowhere, nowhere, no_product
+                )
+            elif total_c is not None:
+                total_c[...] = cell.total_c(of_h[1:], total_c, *local[slots:])
+            return Block(stop, start, e, dh, h, c, square_norm(h), None if c is None else square_norm(c))
+
+    return go_back
+
+
+def step_jacobians(cell: Cell, local: Array, to_h: Array) -> Array:
+    """J_t = ∂(h_t, c_t)/∂(h_{t−1}, c_{t−1}) for every step of one sequence, (steps, states·H, states·H).
+
+    A step back is linear. From (1, 0) and (0, 1) in the place of (∂L/∂h_t, ∂L/∂c_t), and without its product, the cell makes the
+    factors by which a unit's two gradients go to its slots, and past them to its own h_{t−1} and c_{t−1}. to_h, (H, slots that
+    W_hh feeds + 1, H), says where in h_{t−1} they go on to.
+    """
+    (_, steps, hidden, _), states, slots = local.shape, states_of(cell), cell.slots
+    one = np.eye(states)[..., None, None, None]
+    factors = np.empty((slots + states, states, steps, hidden, 1))
+    past_h, past_c = factors[slots], factors[-1] if cell.has_c else None
+    past_h[...] = 0.0  # where a cell has no way to h_{t−1} past its product, it writes nothing
+    dc = one[1] + np.zeros(past_h.shape) if cell.has_c else None
+    cell.step_back(one[0], dc, *apart(cell, local[:, None]), factors[:slots], None, past_h, past_c, no_product)
+    J = np.zeros((steps, states, hidden, states, hidden))
+    by_unit = np.ascontiguousarray(factors[cell.early_slots[0] : slots + 1, ..., 0].transpose(1, 3, 2, 0))
+    np.matmul(by_unit, to_h, out=J[..., 0, :].transpose(1, 2, 0, 3))
+    if past_c is not None:
+        np.einsum("tsii->tsi", J[..., 1, :])[...] = past_c[..., 0].swapaxes(0, 1)
+    return J.reshape(steps, states * hidden, states * hidden)
+
+
+def no_product(*_: Any) -> float:
+    """In the place of the product with W_hhᵀ: nothing comes by it."""
+    return 0.0
