@@ -103,7 +103,7 @@ def chromium():
 @pytest.fixture(scope="session")
 def returning(chromium):
     """A browser context that has the app's scripts in its cache, as after a first visit."""
-    context = chromium.new_context(viewport=LAPTOP)
+    context = chromium.new_context(viewport=LAPTOP, reduced_motion="reduce")
     yield context
     context.close()
 
@@ -115,7 +115,7 @@ def visit(chromium, returning):
 
     def open_tab(url, new=False, viewport=LAPTOP):
         if new:
-            contexts.append(chromium.new_context(viewport=viewport))
+            contexts.append(chromium.new_context(viewport=viewport, reduced_motion="reduce"))
         tabs.append(Tab(contexts[-1] if new else returning, viewport))
         return tabs[-1].open(url)
 

@@ -55,7 +55,7 @@ def test_a_preset_moves_every_control_and_is_in_the_link(server, visit):
     assert tab.chosen("cells") == ["RNN", "LSTM"]  # the visitor's own
     assert tab.slider(KNOBS["length"].label).input_value() == "60"
     assert set(tab.query) == {"forget_bias", "quantity", "length", "cells", "seed"}
-    again = visit(tab.page.url, new=True).settled()
+    again = visit(tab.page.url).settled()
     assert again.curves == tab.curves
     assert again.heading == tab.heading
 
@@ -168,8 +168,8 @@ def test_a_hostile_link_opens_a_page(server, traveller, query):
 def test_a_page_that_starts_again_without_a_bad_value_is_as_wide_as_any(server, visit):
     """The page settings go out once a session, and what goes out before a restart is lost."""
     width = None
-    for query in ("", "?spectral_radius=high", "?spectral_radius=high&hidden=none"):
-        tab = visit(f"{server}/{query}", new=True).settled()
+    for query in ("", "&spectral_radius=high", "&spectral_radius=high&hidden=none"):
+        tab = visit(f"{server}/?cells=RNN&length=20{query}").settled()
         seen = tab.page.locator(".js-plotly-plot").first.bounding_box()["width"]
         width = width or seen
         assert seen == width, query
