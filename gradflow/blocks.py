@@ -69,7 +69,7 @@ def blank_local(cell: Cell, steps: int, shape: tuple[int, ...]) -> Array:
 def blocks_back(
     go_back: Callable[..., Block], dh: Array, dc: Array | None, arriving: Mapping[int, Array], steps: int, block: int
 ) -> Iterator[Block]:
-    """Goes back with a `block_loop` from the last step, where the gradients are dh and dc, to the first, block by block.
+    """Goes back with a `block_loop` or a `jacobian_loop` from the last step, where the gradients are dh and dc, block by block.
 
     At a block's start a sequence whose gradient has drifted from 1 gets a new exponent; if a gradient leaves the mantissa's
     range inside the block, the block is done again, but only to the last good step. If there is none, one step is done from
@@ -136,13 +136,13 @@ def block_loop(
     """The backward loop from row `start` down to row `stop`, from the gradients dh and dc at `start`, all with exponent e.
 
     local_of and room say for the steps between two rows which local derivatives they have and where their gradients go;
-    arriving has the direct derivatives, row → (…, H, B).
+    arriving has the direct derivatives, row → (…, H, B). Local derivatives of one sequence serve as many gradients as there are.
     """
     slots, (first, last) = cell.slots, cell.early_slots
 
     def go_back(stop: int, start: int, dh: Array, dc: Any, e: Exponent) -> Block:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            np.setbufsize(BUFFER)
+            np.setbufsize(BUFFER)  # until `errstate` ends
             local, (h, c, da), scaled = local_of(stop, start)[:, ::-1], room(stop, start), np.count_nonzero(e) > 0
             if c is not None:
                 c[-1] = dc
@@ -161,7 +161,7 @@ def block_loop(
                     if share is not None:
                         np.copyto(dc, share, where=absent[t])
                         np.copyto(dc_before, share, where=absent[t])
-                if t in arriving:
+                if t in arriving:  # the next line is read by `equations`
                     dh_before += shift(arriving[t], -e) if scaled else arriving[t]
                 dh, dc = dh_before, dc_before
             return Block(stop, start, e, start_h, h, c, square_norm(h), None if c is None else square_norm(c))

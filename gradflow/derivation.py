@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gradflow.activations import Array
-from gradflow.blocks import blank_local, transposed_products
+from gradflow.blocks import apart, blank_local, transposed_products
 from gradflow.cells import Cell
 from gradflow.checks import check_number
 from gradflow.equations import PARTS, Line, lines, plain
@@ -117,7 +117,8 @@ def replay(flow: Flow) -> tuple[Array, Exponent]:
     """Every left-hand side of the cell's lines at every step of the first sequence: mantissas (E, T, H), exponents (E, T).
 
     Each step starts from the states that the forward loop left there, and the way back hands its gradient on from step to step,
-    so the lines must give again what the two loops gave. Raises ValueError where some sequences lack steps.
+    so the lines must give again what the two loops gave, and `jacobians` to rounding. Raises ValueError where some sequences
+    lack steps.
     """
     trace, cell = flow.trace, flow.trace.cell
     if trace.mask is not None:
@@ -140,7 +141,7 @@ def replay(flow: Flow) -> tuple[Array, Exponent]:
 
         here, both = slice(t, t + 1), slice(t, t + 2)
         states, room = (h[both], None if c is None else c[both]), blank_local(cell, 1, h.shape[1:])
-        local = [room[: cell.slots], *room[cell.slots :]]
+        local = apart(cell, room)
         partials = executed(cell, "local", (trace.a[:, here], trace.saved[:, here], *states, *local, *own), {})
 
         e = flow.exponent[t]

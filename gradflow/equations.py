@@ -108,10 +108,10 @@ class Notation:
         a = {f"a[{k}]": slot for k, slot in enumerate(self.slots)}
         if self.part == "forward":
             return {**a, "h": "h_{t-1}", "c": "c_{t-1}", "h_next": "h_t", "c_next": "c_t"}, {}
-        local = {
-            f"local[{k}]": derivative(fed, slot)
-            for (k, fed), slot in zip(sorted(fed_by_slot(self.cell).items()), self.slots, strict=True)
-        }
+        fed = fed_by_slot(self.cell)
+        if lacking := [k for k in range(self.cell.slots) if k not in fed]:
+            raise ValueError(f"step_back must multiply every slot's local derivative, got none for da[{lacking[0]}]")
+        local = {f"local[{k}]": derivative(fed[k], slot) for k, slot in enumerate(self.slots)}
         if self.part == "local":
             states = {f"{s}[{rows}]": f"{s}_{t}" for s in "hc" for rows, t in ((":-1", "{t-1}"), ("1:", "t"))}
             return {**a, **local, **states}, {}
@@ -134,7 +134,7 @@ class Notation:
                 pairs = self.pairs(target, ast.Call(function, operands, []))
             case ast.Assign([ast.Tuple(names)], ast.Name("a")):
                 alone = [k for k in range(self.cell.slots) if k not in self.gates]
-                of_slot = names[-len(alone) :]  # after the gates' block, if there is one
+                of_slot = names[len(names) - len(alone) :]  # after the gates' block, if there is one
                 self.names |= {ast.unparse(name): self.slots[k] for name, k in zip(of_slot, alone, strict=True)}
             case ast.Assign(_, ast.Name("saved")):
                 pass
@@ -195,6 +195,8 @@ class Notation:
                 (result,) = (s.value for s in tree.body if isinstance(s, ast.Return))
                 assert result is not None
                 return Given(given).visit(self.resolved(ast.parse(ast.unparse(result), mode="eval").body))
+            case ast.Call(ast.Name("complement"), [_, s]):
+                return ast.BinOp(ast.Name("ONE"), ast.Sub(), s)
             case ast.IfExp(test, body, orelse):
                 chosen = eval(compile(ast.Expression(test), "<test>", "eval"), {"self": self.cell, "scaled": False})
                 return body if chosen else orelse
@@ -215,8 +217,6 @@ class Notation:
                 tight = isinstance(operator, ast.Mult)
                 sides = self.bracketed(left, tight), self.bracketed(right, tight or isinstance(operator, ast.Sub))
                 return OPERATORS[type(operator)].join(sides)
-            case ast.Call(ast.Name("complement"), [_, s]):
-                return f"1 - {self.tex(s)}"
             case ast.Call(ast.Name(name), [operand, *_]) if name in self.products:
                 return self.matrix(name, operand)
             case ast.Call(function, [operand, *_]) if ast.unparse(function) in FUNCTIONS:
@@ -233,7 +233,11 @@ class Notation:
         gates = {k: self.cell.state_rows[k - self.cell.early_slots[0]] for k in self.products[name]}
         if self.part == "forward":
             return " + ".join(rf"W_{{h{gate}}} ({self.tex(operand)})" for gate in gates.values())
-        return " + ".join(rf"W_{{h{gate}}}^\top {self.names[f'da[{k}]']}" for k, gate in gates.items())
+        slots = slots_in(self.cell, operand)
+        if len(slots) != len(gates):
+            raise ValueError(f"a product with W_hhᵀ must be of the slots that W_hh feeds, got {ast.unparse(operand)}")
+        terms = zip(gates.values(), slots, strict=True)
+        return " + ".join(rf"W_{{h{gate}}}^\top {self.tex(slot)}" for gate, slot in terms)
 
     def affine(self, k: int) -> str:
         """What the one product before the step puts into slot k; a late row's product waits for `step`."""
@@ -273,6 +277,8 @@ def pre_activation(cell: Cell, k: int) -> str:
 def slots_in(cell: Cell, node: ast.expr) -> list[ast.expr]:
     """`a[1:3]` as a[1] and a[2]; anything that is not a range of slots as it is."""
     match node:
+        case ast.Name("fed"):
+            return [ast.parse(f"da[{k}]", mode="eval").body for k in range(*cell.early_slots)]
         case ast.Name("a" | "da" | "local" as name) | ast.Subscript(
             ast.Name("a" | "da" | "local" as name), ast.Slice()
         ):

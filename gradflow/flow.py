@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -163,26 +163,18 @@ class Flow:
         return norms_frame({name: np.where(own, norm, np.nan) for name, norm in norms.items() if norm is not None})
 
 
-def repeat_sequence(trace: Trace, sequence: int, times: int) -> Trace:
-    """The trace of a batch that is one of this batch's sequences, `times` over; read-only views, nothing is copied."""
-
-    def again(array: NDArray | None, axis: int) -> Any:
-        if array is None:
-            return None
-        one = array.take([sequence], axis)
-        shape = list(one.shape)
-        shape[axis] = times
-        return np.broadcast_to(one, shape)
-
+def one_sequence(trace: Trace, sequence: int) -> Trace:
+    """The trace of one of a batch's sequences alone; views, nothing is copied."""
+    one = slice(sequence, sequence + 1)
     return replace(
         trace,
-        x=again(trace.x, -2),
-        h=again(trace.h, -2),
-        c=again(trace.c, -2),
-        mask=again(trace.mask, -1),
-        rows=again(trace.rows, -1),
-        a=again(trace.a, -1),
-        saved=again(trace.saved, -1),
+        x=trace.x[:, one],
+        h=trace.h[:, one],
+        c=None if trace.c is None else trace.c[:, one],
+        mask=None if trace.mask is None else trace.mask[:, one],
+        rows=trace.rows[..., one],
+        a=trace.a[..., one],
+        saved=trace.saved[..., one],
     )
 
 
@@ -218,7 +210,7 @@ def parameter_gradients(flow: Flow) -> Params:
 
 def summed(product: Callable[[Array, Array, Exponent], Array], da: Array, operand: Array, e: Exponent) -> Array:
     """A product's sum over steps and sequences, 2^e taken care of at any size."""
-    if not np.count_nonzero(e):
+    if not np.count_nonzero(e):  # as most often: there is nothing to take out
         return product(da, operand, e)
     top = int(e.max())  # taken out of the sum, so that nothing overflows on the way
     total = np.ldexp(product(da, operand, e - top), top)

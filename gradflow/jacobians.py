@@ -8,6 +8,7 @@ import numpy as np
 from gradflow.activations import Array
 from gradflow.blocks import BLOCK_STEPS, Block, Room, apart
 from gradflow.cells import Cell
+from gradflow.checks import surely_finite
 from gradflow.exponents import Exponent, shift, square_norm
 from gradflow.layout import by_slot
 
@@ -17,17 +18,12 @@ SIZE = 2**18  # numbers in a block's matrices
 
 def jacobian_pays(cell: Cell, hidden: int, gradients: int) -> bool:
     """Whether `jacobian_loop` is the faster way back for so many gradients; for a cell with `late_rows` there is none."""
-    return not cell.late_rows and (gradients > 1 or states_of(cell) * hidden <= ROWS)
+    return not cell.late_rows and (gradients > 1 or cell.states * hidden <= ROWS)
 
 
 def jacobian_steps(cell: Cell, hidden: int) -> int:
     """How many steps make a block."""
-    return max(1, min(BLOCK_STEPS, SIZE // (states_of(cell) * hidden) ** 2))
-
-
-def states_of(cell: Cell) -> int:
-    """How many states a unit has: h and, where there is one, c."""
-    return 2 if cell.has_c else 1
+    return max(1, min(BLOCK_STEPS, SIZE // (cell.states * hidden) ** 2))
 
 
 def jacobian_loop(
@@ -37,19 +33,20 @@ def jacobian_loop(
     room: Callable[[int, int], Room],
     arriving: Mapping[int, Array],
     keep_a: bool,
+    otherwise: Callable[..., Block],
 ) -> Callable[..., Block]:
     """`blocks.block_loop` for one sequence: a step is one product, for as many gradients as there are columns.
 
-    Made for all steps of a block at once are before the loop the J_t, and after it the totals ∂L/∂c_t, and ∂L/∂a_t if kept.
+    The J_t of a block are made before its loop; after it the totals ∂L/∂c_t and, if kept, ∂L/∂a_t. Where a J_t leaves float64's
+    range, although the gradient that meets it may be 0, the block is gone through by `otherwise`, the `block_loop`.
     """
-    slots, (first, _), hidden = cell.slots, cell.early_slots, w.shape[0] // cell.slots
-    # what in h_{t−1} a unit's slots pass on to, by W_hh's rows, and last what it passes on past them, to itself
-    to_h = np.concatenate([w[first * hidden :, :hidden], np.eye(hidden)]).reshape(-1, hidden, hidden).swapaxes(0, 1)
+    slots, to_h = cell.slots, ways_to_h(cell, w)
+    hidden = len(to_h)
 
     def go_back(stop: int, start: int, dh: Array, dc: Any, e: Exponent) -> Block:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             local, (h, c, da), scaled = local_of(stop, start), room(stop, start), np.count_nonzero(e) > 0
-            both = np.empty((start - stop + 1, states_of(cell) * hidden, dh.shape[-1]))
+            both = np.empty((start - stop + 1, cell.states * hidden, dh.shape[-1]))
             of_h, of_c = both[:, :hidden], both[:, hidden:]
             of_h[-1] = dh
             if c is not None:
@@ -61,6 +58,8 @@ def jacobian_loop(
                 JT_t.dot(here, before)
                 if t in arriving:
                     before[:hidden] += shift(arriving[t], -e) if scaled else arriving[t]
+            if not surely_finite(both):
+                return otherwise(stop, start, dh, dc, e)
             h[...] = of_h[:-1]
             total_c = None
             if c is not None:
@@ -69,7 +68,7 @@ def jacobian_loop(
             if keep_a:
                 nowhere = np.empty(h.shape)
                 cell.step_back(
-                    of_h[1:], total_c, *apart(cell, local), by_slot(da, slots), da, nowhere, nowhere, no_product
+                    of_h[1:], total_c, *apart(cell, local), by_slot(da, slots), None, nowhere, nowhere, no_product
                 )
             elif total_c is not None:
                 total_c[...] = cell.total_c(of_h[1:], total_c, *local[slots:])
@@ -78,14 +77,24 @@ def jacobian_loop(
     return go_back
 
 
+def ways_to_h(cell: Cell, w: Array) -> Array:
+    """Where in h_{t−1} a unit's slots pass a gradient on to, by W_hh's rows, and last where it goes past them: to the unit.
+
+    (H, slots that W_hh feeds + 1, H), from the matrix w of `parameters.pack`.
+    """
+    hidden = w.shape[0] // cell.slots
+    fed = w[cell.early_slots[0] * hidden :, :hidden]
+    return np.concatenate([fed, np.eye(hidden)]).reshape(-1, hidden, hidden).swapaxes(0, 1)
+
+
 def step_jacobians(cell: Cell, local: Array, to_h: Array) -> Array:
     """J_t = ∂(h_t, c_t)/∂(h_{t−1}, c_{t−1}) for every step of one sequence, (steps, states·H, states·H).
 
     A step back is linear. From (1, 0) and (0, 1) in the place of (∂L/∂h_t, ∂L/∂c_t), and without its product, the cell makes the
-    factors by which a unit's two gradients go to its slots, and past them to its own h_{t−1} and c_{t−1}. to_h, (H, slots that
-    W_hh feeds + 1, H), says where in h_{t−1} they go on to.
+    factors by which a unit's two gradients go to its slots, and past them to its own h_{t−1} and c_{t−1}; to_h are the
+    `ways_to_h`.
     """
-    (_, steps, hidden, _), states, slots = local.shape, states_of(cell), cell.slots
+    (_, steps, hidden, _), states, slots = local.shape, cell.states, cell.slots
     one = np.eye(states)[..., None, None, None]
     factors = np.empty((slots + states, states, steps, hidden, 1))
     past_h, past_c = factors[slots], factors[-1] if cell.has_c else None

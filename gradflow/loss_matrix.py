@@ -11,7 +11,7 @@ from gradflow.activations import Array
 from gradflow.checks import check_number
 from gradflow.experiment import Experiment, run
 from gradflow.exponents import Exponent, column_sum, log10_norm
-from gradflow.flow import Flow, Trace, repeat_sequence, steps_between
+from gradflow.flow import Flow, Trace, one_sequence, steps_between
 from gradflow.measures import FAR, band
 from gradflow.unroll import pull_back
 
@@ -124,7 +124,7 @@ def loss_matrix(exp: Experiment, sequence: int = 0) -> LossMatrix:
     check_number("sequence", sequence, 0, flow.trace.h.shape[1] - 1, integer=True)
     names = flow.network.sequences.steps[sequence]
     first = len(flow.trace.x) - len(names)  # sequences end together, a shorter one begins later
-    trace = repeat_sequence(steps_between(flow.trace, first, len(flow.trace.x)), sequence, 1)
+    trace = one_sequence(steps_between(flow.trace, first, len(flow.trace.x)), sequence)
     direct = flow.direct[first:, sequence]
     losses = np.flatnonzero(flow.network.readout.weight[first:, sequence]) + 1
     norm = np.full((len(direct), len(direct)), -np.inf)

@@ -20,7 +20,7 @@ from typing import Any
 import numpy as np
 
 from gradflow.activations import Array
-from gradflow.blocks import blank_local
+from gradflow.blocks import apart, blank_local
 from gradflow.cells import Cell
 from gradflow.cells.cell import HIGHWAY, Product
 from gradflow.cells.gru import ResetAfterGRU
@@ -85,7 +85,7 @@ def split_routes(flow: Flow, start: int | None = None) -> Split:
     start = steps if start is None else start
     start = check_number("start", start, 1, steps, integer=True)
     cell, arriving = trace.cell, columns(flow.direct)
-    nodes = 2 if cell.has_c else 1
+    nodes = cell.states
     parts = np.zeros((len(ROUTES), start + 1, nodes, hidden, batch))  # nodes: h and, where there is one, c
     exponent = np.zeros((len(ROUTES), start + 1, batch), np.int64)
     with np.errstate(over="ignore", under="ignore", invalid="ignore"):
@@ -136,10 +136,10 @@ def local_derivatives(trace: Trace) -> list[Array]:
     """The cell's `partials` for all steps: the slots' own, (slots, T, H, B), and the others, (T, H, B) each."""
     cell, h = trace.cell, columns(trace.h)
     local = blank_local(cell, len(trace.x), h.shape[1:])
-    apart = [local[: cell.slots], *local[cell.slots :]]
+    derivatives = apart(cell, local)
     c = None if trace.c is None else columns(trace.c)
-    cell.partials(trace.a, trace.saved, h, c, *apart, *unit_columns(cell, trace.params))
-    return apart
+    cell.partials(trace.a, trace.saved, h, c, *derivatives, *unit_columns(cell, trace.params))
+    return derivatives
 
 
 def slot_products(trace: Trace) -> list[Product]:

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from gradflow.activations import ACTIVATIONS, Array
 from gradflow.checks import check_choice, check_kind, check_number, square_matrix
 from gradflow.exponents import LOG10_2, shift
-from gradflow.flow import Trace, repeat_sequence
+from gradflow.flow import Trace, one_sequence
 from gradflow.unroll import check_memory, pull_back
 
 
@@ -38,7 +38,7 @@ def log10_jacobian_singular_values(trace: Trace, sequence: int = 0) -> Array:
     probes = np.zeros((steps + 1, hidden, hidden))
     probes[-1] = np.eye(hidden)
     at_the_end = np.arange(steps + 1) == steps
-    flow = pull_back(repeat_sequence(trace, sequence, 1), probes, at_the_end, keep_a=False)
+    flow = pull_back(one_sequence(trace, sequence), probes, at_the_end, keep_a=False)
     alive = flow.mantissa_h.any(-2)  # a probe that has died keeps the exponent it had
     top = np.where(alive, flow.exponent, flow.exponent.min()).max(-1, keepdims=True)
     jacobians = shift(flow.mantissa_h, flow.exponent - top)

@@ -1,8 +1,8 @@
 """Many experiments that differ in one knob, run side by side: a sweep is a leading axis.
 
 The experiments of a sweep are stacked into chunks and shared out over the cores. Every value is computed by the operations of
-`run`, so the numbers are the same up to a last digit. A sweep keeps measures, not traces: forward, a few steps at a time, it
-keeps their local derivatives, and back, those steps' norms.
+`run`, but for one sequence alone, which `run` takes back by Jacobians; so the numbers are the same up to a last digit. A sweep
+keeps measures, not traces: forward, a few steps at a time, it keeps their local derivatives, and back, those steps' norms.
 """
 
 from collections.abc import Iterable, Iterator, Sequence

@@ -1,8 +1,9 @@
-"""The two time loops: forward makes a Trace, backward makes a Flow.
+"""Through time: forward makes a Trace, backward makes a Flow.
 
-All matrix work is here; the cells see elementwise arithmetic only. Forward it is one product per step, W [h; x; 1], which
-does the recurrence, the input and the biases at once; backward one product with W_hhᵀ per step. The parameters' gradients
-are ∂L/∂a ⊗ [h; x; 1], one product per block of steps (`flow.parameter_gradients`).
+The cells see elementwise arithmetic only, the matrix work is in the loops. Forward, here, it is one product per step,
+W [h; x; 1], which does the recurrence, the input and the biases at once; backward, in `blocks`, one with W_hhᵀ, or for one
+sequence, in `jacobians`, one with the whole step's Jacobian. The parameters' gradients are ∂L/∂a ⊗ [h; x; 1], one product per
+block of steps (`flow.parameter_gradients`).
 """
 
 from collections.abc import Callable, Mapping
@@ -26,7 +27,7 @@ from gradflow.blocks import (
 from gradflow.cells import Cell, as_cell
 from gradflow.checks import check_kind, finite_array, surely_finite
 from gradflow.exponents import nonzero_rows
-from gradflow.flow import Flow, Trace, repeat_sequence
+from gradflow.flow import Flow, Trace
 from gradflow.jacobians import jacobian_loop, jacobian_pays, jacobian_steps
 from gradflow.layout import BUFFER, by_slot, columns, product_with
 from gradflow.parameters import Params, check_params, pack, unit_columns
@@ -155,7 +156,7 @@ def forward_loop(trace: Trace) -> Callable[[int, NDArray[np.bool_] | None], None
 
     def go(steps: int, absent: NDArray[np.bool_] | None) -> None:
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
-            np.setbufsize(BUFFER)
+            np.setbufsize(BUFFER)  # until `errstate` ends
             if stateless:
                 before = rows[:steps, ..., hidden:, :]
                 np.matmul(w[..., :stateless, hidden:], before, out=pre[:steps, ..., :stateless, :])
@@ -165,7 +166,7 @@ def forward_loop(trace: Trace) -> Callable[[int, NDArray[np.bool_] | None], None
             )
             h, c = h_rows[0], None if c_rows is None else c_rows[0]
             for t, row, pre_t, (a_t, saved_t), h_next, c_next in of_step:
-                multiply(row, pre_t)  # this line and "dh_before +=" below are read by `equations`
+                multiply(row, pre_t)  # this line is read by `equations`
                 step(a_t, saved_t, h, c, h_next, c_next)
                 if absent is not None:
                     np.copyto(h_next, h, where=absent[t])
@@ -183,9 +184,10 @@ def with_last(function: Callable[..., None], *last: Any) -> Callable[..., None]:
 
 def first_overflow(trace: Trace) -> int | None:
     """The first step at which some state is not finite, or None."""
-    rows = [trace.h] if trace.c is None else [trace.h, trace.c]
-    if all(map(surely_finite, (trace.rows, *map(columns, rows[1:])))):  # `trace.rows` has the states h without gaps
+    # all of `trace.rows` has no gaps, unlike the states h in it
+    if surely_finite(trace.rows) and (trace.c is None or surely_finite(columns(trace.c))):
         return None
+    rows = [trace.h] if trace.c is None else [trace.h, trace.c]
     bad = ~np.logical_and.reduce([np.isfinite(row).reshape(len(row), -1).all(1) for row in rows])
     return int(bad.argmax()) if bad.any() else None
 
@@ -208,13 +210,11 @@ def pull_back(trace: Trace, direct: Array, read: NDArray[np.bool_], keep_a: bool
     """The backward pass on checked input, sweep axes allowed; without `keep_a` the parameters' gradients are not kept.
 
     `read`, (T + 1,), says in which rows of `direct` to look. Through a trace of one sequence several gradients may go back side
-    by side, without their `a`: direct is then (T + 1, gradients, H).
+    by side, without `keep_a`: direct is then (T + 1, gradients, H), and the Flow has their mantissas, exponents and norms.
     """
     cell, steps, shape = trace.cell, len(trace.x), columns(direct).shape
     alone = trace.h.shape[:-1] == (steps + 1, 1)
     by_jacobian = alone and trace.mask is None and jacobian_pays(cell, *shape[1:])
-    if alone and not by_jacobian:
-        trace = repeat_sequence(trace, 0, shape[-1])
     mantissa_h = np.empty(shape, trace.h.dtype)
     mantissa_c = np.empty_like(mantissa_h) if cell.has_c else None
     mantissa_a = blank_slots(cell, steps, shape[1:], kept=keep_a)
@@ -238,11 +238,10 @@ def pull_back(trace: Trace, direct: Array, read: NDArray[np.bool_], keep_a: bool
 
     arriving = {t: columns(direct[t]) for t in np.flatnonzero(read).tolist()}
     mantissa_h[-1] = arriving.get(steps, 0.0)
+    absent = None if trace.mask is None else ~trace.mask[..., None, :]
+    loop = block_loop(cell, transposed_products(trace), local_of, room, arriving, absent)
     if by_jacobian:
-        loop = jacobian_loop(cell, trace.w, local_of, room, arriving, keep_a)
-    else:
-        absent = None if trace.mask is None else ~trace.mask[..., None, :]
-        loop = block_loop(cell, transposed_products(trace), local_of, room, arriving, absent)
+        loop = jacobian_loop(cell, trace.w, local_of, room, arriving, keep_a, loop)
     dh, dc = arriving.get(steps, np.zeros(shape[1:])), np.zeros(shape[1:]) if cell.has_c else None
     for b in blocks_back(loop, dh, dc, arriving, steps, block):
         exponent[b.stop : b.start] = b.exponent

@@ -145,7 +145,7 @@ def biases(
     b_ih[memory], b_hh[memory] = memory_bias, 0.0
     if chrono_steps is not None:
         b_ih[memory] = cell.memory_sign * np.log(rng.uniform(1.0, max(1.0, chrono_steps - 1.0), hidden))
-        if cell.has_c:
+        if "i" in cell.gates:
             gate = cell.gates.index("i")
             b_ih[gate], b_hh[gate] = -b_ih[memory], 0.0
     return b_ih, b_hh

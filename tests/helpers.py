@@ -136,3 +136,9 @@ def run_or_overflow(exp):
         return gf.run(exp)
     except gf.ForwardOverflow as overflow:
         return overflow
+
+
+def pair_of(trace):
+    """A batch's only sequence twice, as a batch of its own."""
+    states = [np.repeat(state[0], 2, axis=0) for state in (trace.h, trace.c) if state is not None]
+    return gf.forward(trace.cell, trace.params, np.repeat(trace.x, 2, axis=1), *states)

@@ -10,6 +10,8 @@ import pytest
 from helpers import ACTIVATIONS, CELLS, KNOBS_OF, PHI, relative, sigma
 
 import gradflow as gf
+from gradflow.activations import complement, sigmoid
+from gradflow.cells.cell import Product
 from gradflow.derivation import replay
 from gradflow.equations import PARTS, lines, plain, syntax
 
@@ -193,6 +195,42 @@ def test_what_cannot_be_written_is_refused():
 
     with pytest.raises(ValueError, match=r"must be a way to write it as an equation, got np.sinh\(a\[0\]\)"):
         lines(Odd())
+
+
+def test_an_equation_follows_its_line():
+    """Lines that no cell here has: a product of something else, 1 − σ as a factor, gates alone."""
+
+    class TakesAnother(type(gf.GRU())):
+        def step_back(self, dh, dc, local, kept, da, fed, dh_before, dc_before, UT: Product):
+            np.multiply(local, dh, da)
+            np.add(UT(kept), kept * dh, dh_before)
+
+    class Factor(type(gf.GRU())):
+        def partials(self, a, saved, h, c, local, kept):
+            n, _, z, a_n = saved
+            np.multiply(self.phi.slope(a_n, n, local[0]), complement(a[2], z), local[0])
+
+    class OnlyGates(gf.RNN):
+        saves, sigmoids = ("h",), slice(1)
+
+        def step(self, a, saved, h, c, h_next, c_next):
+            (a_gates,) = a
+            gates, _ = saved
+            sigmoid(a_gates, gates)
+
+    with pytest.raises(ValueError, match="must be of the slots that W_hh feeds, got kept"):
+        lines(TakesAnother())
+    assert r"\odot (1 - z)" in "".join(equation.latex for _, equation in equations(Factor()))
+    assert r"\sigma(a_h)" in "".join(equation.latex for _, equation in equations(OnlyGates()))
+
+
+def test_a_slot_without_its_line_is_named():
+    class Forgets(type(gf.GRU())):
+        def step_back(self, dh, dc, local, kept, da, fed, dh_before, dc_before, UT: Product):
+            np.multiply(local[1:], dh, da[1:])
+
+    with pytest.raises(ValueError, match=r"every slot's local derivative, got none for da\[0\]"):
+        lines(Forgets())
 
 
 def test_symbols_are_plain_text_too():

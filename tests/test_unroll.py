@@ -8,6 +8,7 @@ from helpers import (
     CELLS,
     last_row,
     one_unit_rnn,
+    pair_of,
     params_for,
     relative,
     scatter,
@@ -19,7 +20,6 @@ from hypothesis import strategies as st
 
 import gradflow as gf
 from gradflow import blocks
-from gradflow.flow import repeat_sequence
 
 MASKS = {
     "left": [[0, 0, 0, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1, 1, 1]],
@@ -108,7 +108,7 @@ def backward(trace, direct):
     """`gf.backward` of one sequence, whose steps go back as matrices, once it agrees with that of a batch, whose do not."""
     flow = gf.backward(trace, direct)
     if trace.h.shape[1] == 1:
-        pair = gf.backward(repeat_sequence(trace, 0, 2), np.repeat(direct, 2, axis=1))
+        pair = gf.backward(pair_of(trace), np.repeat(direct, 2, axis=1))
         for alone, both in ((flow.log10_norm, pair.log10_norm), (flow.log10_norm_joint, pair.log10_norm_joint)):
             np.testing.assert_allclose(both, np.repeat(alone, 2, axis=1), rtol=0, atol=1e-10)
     return flow

@@ -4,6 +4,10 @@ A cell is its equations: no time, no batch, no matrix. Arrays end in the axes (h
 column, so that a gate is one contiguous block; a slot axis leads where there is one, sweep axes may stand between.
 As in NumPy itself, an argument beyond an operation's operands receives its result.
 
+`equations` reads `step`, `partials` and `step_back` as they stand. So their lines are assignments, +=, or calls of NumPy's and
+φ's functions with the result as the last argument; the block of the `sigmoids` is called `a_gates` and its values `gates`,
+products are annotated `Product`, and each slot has its np.multiply(local[k], dh or dc, da[k]), or a range of slots has.
+
 `a` holds a unit's pre-activations W_ih x + b_ih + W_hh h + b_hh, one *slot* each. W_ih and b_ih feed the first
 `len(input_rows)` slots, W_hh and b_hh the last `len(state_rows)`; the names in them say which gate's rows go where.
 They differ in PyTorch's GRU, whose candidate keeps the two shares apart.
@@ -18,7 +22,7 @@ from typing import Any, ClassVar
 from gradflow.activations import ACTIVATIONS, Activation, Array
 from gradflow.checks import check_choice
 
-Rows = tuple[Array, ...]  # of one step: the gates' block, if there is one, and the other rows one by one
+Rows = tuple[Array, ...]  # one step's, as `Cell.rows` takes them apart
 Product = Callable[..., Array]  # v ↦ W v, into a second argument where that is given
 HIGHWAY = "highway"  # the path through time that meets no weight
 
@@ -38,13 +42,16 @@ class Cell:
     late_rows: ClassVar[tuple[str, ...]] = ()  # the last state rows, if their product must wait for another gate
     unit_weights: ClassVar[tuple[str, ...]] = ()  # parameters beyond PyTorch's four arrays, a number for each unit
     saves: ClassVar[tuple[str, ...]] = ()  # what `step` saves for `partials`, by the names in the equations
-    sigmoids: ClassVar[slice] = slice(
-        0, 0
-    )  # gates that one sigmoid takes at once, as they stand in the slots and in `saves`
+    sigmoids: ClassVar[slice] = slice(0)  # gates taken by one sigmoid, where they stand in the slots and in `saves`
     others: ClassVar[tuple[str, ...]] = ()  # the local derivatives beside the slots', such as ∂c_t/∂c_{t−1}
     has_c: ClassVar[bool] = False
     memory_gate: ClassVar[str | None] = None  # the gate that decides how much of the past is kept
     memory_sign = 1.0  # −1 where a high memory gate overwrites instead of keeping
+
+    @property
+    def states(self) -> int:
+        """How many states a unit has: h and, where there is one, c."""
+        return 2 if self.has_c else 1
 
     @property
     def early_slots(self) -> tuple[int, int]:
@@ -85,18 +92,19 @@ class Cell:
         """The local derivatives that `step_back` multiplies with, several steps at once.
 
         `a` is (slots, steps, …), `saved` (len(saves), steps, …), `h` and `c` are (steps + 1, …). `local`, like `a`, receives
-        each slot's derivative of what that slot feeds (h, or c in the LSTM's inner gates). The `others` come next, an array
-        for each to receive it, (steps, …), then the `unit_weights`, as in `step`.
+        each slot's derivative of what that slot feeds (h, or c in the LSTM's inner gates); where it feeds a second thing, that
+        is one of the `others`. They come next, an array for each to receive it, (steps, …), then the `unit_weights`.
         """
         raise NotImplementedError
 
     def step_back(self, dh: Array, dc: Any, local: Array, *others: Any) -> None:
         """One step's transpose, from its local derivatives to (∂L/∂h_{t−1}, ∂L/∂c_{t−1}).
 
-        Takes the total ∂L/∂h_t, c_{t+1}'s share of ∂L/∂c_t, which turns into the total in place, and the `partials`; then
-        come `da`, `dh_before` and `dc_before`, which receive ∂L/∂a_t, ∂L/∂h_{t−1} and ∂L/∂c_{t−1}, and last the product with
-        W_hhᵀ (and with the late rows' transpose). After `da` comes `fed`, those of its slots that W_hh feeds at once, as the
-        one matrix that W_hhᵀ takes. Apart from its products it is elementwise: `jacobians` calls it without them.
+        Takes the total ∂L/∂h_t, c_{t+1}'s share of ∂L/∂c_t, which turns into the total in place, and the `partials`. Then come,
+        in this order: `da`, to receive ∂L/∂a_t; `fed`, those slots of da that W_hh feeds at once as the one matrix that W_hhᵀ
+        takes; `dh_before` and `dc_before`, to receive ∂L/∂h_{t−1} and ∂L/∂c_{t−1}, to which the loop adds the direct part; the
+        product with W_hhᵀ, and that with the late rows' transpose. A product's value is used or goes to `dh_before`, and else
+        all is elementwise, on arrays that may broadcast: `jacobians` calls it with a product that is 0 and writes nothing.
         """
         raise NotImplementedError
 
@@ -104,13 +112,13 @@ class Cell:
         """`step_back` with its sums left open: path → its shares of (∂L/∂h_{t−1}, ∂L/∂c_{t−1}), 0.0 where it does not lead.
 
         HIGHWAY is the elementwise path, if there is one; the others bear the name of the gate through whose pre-activation
-        they go. Takes the totals ∂L/∂h_t and ∂L/∂c_t, the `partials`, and products with W_hhᵀ that keep the slots apart.
-        Nothing is changed in place.
+        they go. Takes the totals ∂L/∂h_t and ∂L/∂c_t, the `partials`, products with W_hhᵀ that keep the slots apart, and the
+        `unit_weights`. Nothing is changed in place.
         """
         raise NotImplementedError
 
     def total_c(self, dh: Array, dc: Any, *others: Any) -> Array:
-        """The total ∂L/∂c_t from c_{t+1}'s share of it and the total ∂L/∂h_t: the paths inside a step, given its `partials`."""
+        """The total ∂L/∂c_t from c_{t+1}'s share of it and the total ∂L/∂h_t: the paths inside a step, given the `others`."""
         raise NotImplementedError
 
     def late_operand(self, saved: Array, h: Array) -> Array:

@@ -17,7 +17,7 @@ class PeepholeLSTM(LSTM):
     name: ClassVar[str] = "peephole"
     title: ClassVar[str] = "Peephole LSTM"
     unit_weights: ClassVar[tuple[str, ...]] = ("weight_ci", "weight_cf", "weight_co")
-    sigmoids: ClassVar[slice] = slice(0, 0)  # each gate waits for what it sees of c
+    sigmoids: ClassVar[slice] = slice(0)  # each gate waits for what it sees of c
 
     def step(  # type: ignore[override]
         self,
