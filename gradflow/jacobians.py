@@ -12,13 +12,14 @@ from gradflow.checks import surely_finite
 from gradflow.exponents import Exponent, shift, square_norm
 from gradflow.layout import by_slot
 
-ROWS = 64  # up to here making a step's matrix pays for a single gradient
+# up to so many rows making a step's matrix pays for a single gradient, and for several that share it
+ROWS, ROWS_SHARED = 64, 256
 SIZE = 2**18  # numbers in a block's matrices
 
 
 def jacobian_pays(cell: Cell, hidden: int, gradients: int) -> bool:
     """Whether `jacobian_loop` is the faster way back for so many gradients; for a cell with `late_rows` there is none."""
-    return not cell.late_rows and (gradients > 1 or cell.states * hidden <= ROWS)
+    return not cell.late_rows and cell.states * hidden <= (ROWS_SHARED if gradients > 1 else ROWS)
 
 
 def jacobian_steps(cell: Cell, hidden: int) -> int:
@@ -98,7 +99,6 @@ def step_jacobians(cell: Cell, local: Array, to_h: Array) -> Array:
     one = np.eye(states)[..., None, None, None]
     factors = np.empty((slots + states, states, steps, hidden, 1))
     past_h, past_c = factors[slots], factors[-1] if cell.has_c else None
-    past_h[...] = 0.0  # where a cell has no way to h_{t−1} past its product, it writes nothing
     dc = one[1] + np.zeros(past_h.shape) if cell.has_c else None
     cell.step_back(one[0], dc, *apart(cell, local[:, None]), factors[:slots], None, past_h, past_c, no_product)
     J = np.zeros((steps, states, hidden, states, hidden))
@@ -109,6 +109,8 @@ def step_jacobians(cell: Cell, local: Array, to_h: Array) -> Array:
     return J.reshape(steps, states * hidden, states * hidden)
 
 
-def no_product(*_: Any) -> float:
+def no_product(da: Any, out: Any = 0.0) -> Any:
     """In the place of the product with W_hhᵀ: nothing comes by it."""
-    return 0.0
+    if isinstance(out, np.ndarray):
+        out[...] = 0.0
+    return out

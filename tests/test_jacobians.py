@@ -66,6 +66,34 @@ def test_several_gradients_go_back_side_by_side(name):
             np.testing.assert_allclose(got[:, [k]], want, rtol=0, atol=1e-11)
 
 
+class Leaky(gf.RNN):
+    """h_t = φ(a_t) + h_{t−1} / 2, whose step back takes its product by way of an array of its own."""
+
+    others = ("kept",)
+
+    def step(self, a, saved, h, c, h_next, c_next):
+        (a_h,) = a
+        np.add(self.phi.value(a_h), 0.5 * h, h_next)
+
+    def partials(self, a, saved, h, c, local, kept):
+        self.phi.slope(a[0], self.phi.value(a[0]), local[0])
+        kept[...] = 0.5
+
+    def step_back(self, dh, dc, local, kept, da, fed, dh_before, dc_before, UT):
+        np.multiply(local[0], dh, da[0])
+        by_product = np.full_like(dh_before, np.nan)
+        UT(fed, by_product)
+        np.add(by_product, kept * dh, dh_before)
+
+
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_a_cell_of_ones_own_has_its_matrix(activation):
+    trace = gf.forward(Leaky(activation), params_for("rnn"), scatter((30, 1, 3), 2))
+    direct = scatter((31, 1, 4), 3)
+    alone, pair = gf.backward(trace, direct), gf.backward(pair_of(trace), np.repeat(direct, 2, axis=1))
+    assert relative(alone.grad_h, pair.grad_h[:, :1]) < 1e-13
+
+
 @pytest.mark.parametrize("size", [1e10, 1e153, 1e155, 1e200])
 def test_a_jacobian_beyond_float64_meets_a_gradient_of_zero(size):
     """W_hf and c so large that ∂c/∂h overflows where ∂L/∂c is 0: what is exact beside another sequence is so alone."""
@@ -85,4 +113,5 @@ def test_a_matrix_is_made_where_it_pays():
     assert not jacobian_pays(gf.RNN(), ROWS + 1, 1)
     assert not jacobian_pays(gf.LSTM(), ROWS // 2 + 1, 1)
     assert jacobian_pays(gf.LSTM(), 128, 2)
+    assert not jacobian_pays(gf.RNN(), 257, 2)
     assert not jacobian_pays(gf.GRU(reset="before"), 4, 2)

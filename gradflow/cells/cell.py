@@ -103,8 +103,8 @@ class Cell:
         Takes the total ∂L/∂h_t, c_{t+1}'s share of ∂L/∂c_t, which turns into the total in place, and the `partials`. Then come,
         in this order: `da`, to receive ∂L/∂a_t; `fed`, those slots of da that W_hh feeds at once as the one matrix that W_hhᵀ
         takes; `dh_before` and `dc_before`, to receive ∂L/∂h_{t−1} and ∂L/∂c_{t−1}, to which the loop adds the direct part; the
-        product with W_hhᵀ, and that with the late rows' transpose. A product's value is used or goes to `dh_before`, and else
-        all is elementwise, on arrays that may broadcast: `jacobians` calls it with a product that is 0 and writes nothing.
+        product with W_hhᵀ, and that with the late rows' transpose. Apart from the products all is elementwise, on arrays that
+        may broadcast: `jacobians` calls it with dh of another shape than `dh_before`, without `fed` and with a product that is 0.
         """
         raise NotImplementedError
 
