@@ -5,6 +5,7 @@ from urllib.parse import parse_qs, urlsplit
 from charts import curves
 
 LAPTOP = {"width": 1280, "height": 720}
+POLLING = 50  # ms; to look at every frame has the browser draw every frame
 PATIENCE = 30_000  # ms; only a failing test ever waits that long
 LOCAL = {"127.0.0.1", ""}  # data: and blob: addresses have no host
 
@@ -91,13 +92,13 @@ class Tab:
 
     def idle(self):
         """The tab, once the server has finished."""
-        self.page.wait_for_function(IDLE)
+        self.page.wait_for_function(IDLE, polling=POLLING)
         return self
 
     def settled(self):
         """The tab, once the server has finished and every figure is drawn."""
         self.idle()
-        self.page.wait_for_function(DRAWN)
+        self.page.wait_for_function(DRAWN, polling=POLLING)
         return self
 
     @property

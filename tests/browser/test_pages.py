@@ -71,7 +71,7 @@ def test_a_lesson_on_a_laptop_and_on_a_phone_in_light_and_in_dark(server, visit,
 
 def test_the_extremes_of_the_controls_in_view(server, visit):
     """Driven from the keyboard alone; the page must come back with its figures each time."""
-    tab = visit(server).settled()
+    tab = visit(f"{server}/?cells=RNN").settled()
     sidebar = tab.page.locator("[data-testid=stSidebar]")
     for slider in sidebar.get_by_role("slider").all():
         if not slider.is_visible():
@@ -100,7 +100,7 @@ def test_presenter_size_is_larger_and_has_no_sidebar(server, visit, lesson):
 
 
 def test_values_follow_from_page_to_page(server, visit):
-    link = f"{server}/?spectral_radius=0.8&seed=4&activation=sigmoid&hide=length&hidden=24"
+    link = f"{server}/?spectral_radius=0.8&seed=4&activation=sigmoid&hide=length&hidden=24&length=20"
     tab = visit(link, viewport={"width": 1700, "height": 800}).settled()  # wide enough for every name
     carried = tab.query
     for lesson in (*OTHERS, HOME):
