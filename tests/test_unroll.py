@@ -20,6 +20,7 @@ from hypothesis import strategies as st
 
 import gradflow as gf
 from gradflow import blocks
+from gradflow.flow import elementwise, outer, summed
 
 MASKS = {
     "left": [[0, 0, 0, 1, 1, 1, 1, 1], [0, 1, 1, 1, 1, 1, 1, 1]],
@@ -262,6 +263,13 @@ def test_a_parameters_gradient_survives_beside_an_exploded_one():
     trace = gf.forward("rnn", params, x)
     flow = gf.backward(trace, last_row(trace))
     assert flow.grads["weight_ih_l0"][0, 0] == pytest.approx(1 / np.cosh(1.0) ** 2, rel=1e-14)
+
+
+def test_a_sum_in_range_is_right_though_its_exponent_is_not():
+    """2^−20 · 2^1030: neither factor may be scaled by 2^1030 on its own."""
+    da, one, e = np.full((1, 1, 1, 1), 2.0**-20), np.ones((1, 1, 1)), np.array([[1030]])
+    assert summed(outer, da, one, e) == 2.0**1010
+    assert summed(elementwise, da[0], one, e) == 2.0**1010
 
 
 @pytest.mark.parametrize("w", [2.0, 10.0, 1e100])
