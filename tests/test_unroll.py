@@ -1,4 +1,4 @@
-"""The two time loops: masks, blocks, overflow, extreme gradients, refused input."""
+"""Forward and backward: masks, overflow, extreme gradients, refused input."""
 
 from decimal import Decimal, localcontext
 
@@ -19,7 +19,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import gradflow as gf
-from gradflow import blocks
 from gradflow.flow import elementwise, outer, summed
 
 MASKS = {
@@ -70,24 +69,6 @@ def kept_of_c(trace):
     i, f, g = (trace.gates[gate] for gate in "ifg")
     w_ci, w_cf = (trace.params.get(name, 0.0) for name in ("weight_ci", "weight_cf"))
     return f + w_ci * i * (1 - i) * g + w_cf * f * (1 - f) * trace.c[:-1]
-
-
-@pytest.mark.parametrize("name", CELLS)
-def test_blocks_of_any_size_give_the_same_gradients(name, monkeypatch):
-    """How many steps go back between two looks at the exponent must not be seen in any result."""
-    params, x = params_for(name, scale=0.7), scatter((150, 2, 3), 2)
-    trace = gf.forward(CELLS[name](), params, x)
-    direct = last_row(trace, scatter((2, 4), 3))
-    flows = []
-    for block in (1, 7, 64, 1000):
-        monkeypatch.setattr(blocks, "BLOCK_STEPS", block)
-        flows.append(gf.backward(trace, direct))
-    for flow in flows[1:]:
-        np.testing.assert_allclose(flow.log10_norm, flows[0].log10_norm, rtol=0, atol=1e-11)
-        if flow.log10_norm_c is not None:
-            np.testing.assert_allclose(flow.log10_norm_c, flows[0].log10_norm_c, rtol=0, atol=1e-11)
-        for key, grad in flow.grads.items():
-            assert relative(grad, flows[0].grads[key]) < 1e-12, key
 
 
 @pytest.mark.parametrize("name", CELLS)
