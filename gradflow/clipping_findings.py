@@ -68,12 +68,12 @@ def steepest_words(s: Steepest) -> str:
 def race_title(runs: Mapping[str, Learning]) -> str:
     """Where the two losses end, against the baseline."""
     none, norm = runs["none"], runs["norm"]
+    against = f"; always answering 1 gives {number(BASELINE)}"
     if none.ended or norm.ended:
         broken = [f"{what}: {run.ended}" for what, run in (("Unclipped", none), ("Clipped", norm)) if run.ended]
-        whole = "" if norm.ended else f"; clipped, the loss ends at {number(norm.final_loss)}"
+        whole = "" if norm.ended else f"; clipped, the loss ends at {number(norm.final_loss)}{against}"
         return f"{'; '.join(broken)}{whole}"
     ends = f"{number(none.final_loss)} without it, {number(norm.final_loss)} with it"
-    against = f"; always answering 1 gives {number(BASELINE)}"
     if abs(none.final_loss - norm.final_loss) < NO_DIFFERENCE * BASELINE:
         return f"Here clipping makes no difference: the loss ends at {ends}{against}"
     if none.final_loss < norm.final_loss:

@@ -29,7 +29,7 @@ def number(value: float) -> str:
 
 def significant(value: float) -> str:
     """Two significant digits, three on either side of 1, no exponent: 1.04 per step is not 1."""
-    if 0.9 <= value < 1.0:
+    if 0.9 <= value < 0.9995:
         return f"{value:.3f}"
     if 1.005 <= value < 1.095:
         return f"{value:.2f}"

@@ -12,4 +12,6 @@ DATA = Path(gf.__file__).parent / "data" / "training.csv"
 if __name__ == "__main__":
     with np.errstate(all="raise"):
         *_, runs = gf.race(gf.Training())
-    race_frame(runs).to_csv(DATA, index=False)
+    frame = race_frame(runs)
+    frame["ended"] = frame["clipping"].map({kind: run.ended for kind, run in runs.items()})
+    frame.to_csv(DATA, index=False)
