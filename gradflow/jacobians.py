@@ -12,14 +12,16 @@ from gradflow.checks import surely_finite
 from gradflow.exponents import Exponent, shift, square_norm
 from gradflow.layout import by_slot
 
-# up to so many rows making a step's matrix pays for a single gradient, and for several that share it
-ROWS, ROWS_SHARED = 64, 256
+# making a step's matrix pays for a single gradient up to so many numbers for each slot, whose calls it saves, and for several
+# that share it up to so many rows
+NUMBERS_A_SLOT, ROWS_SHARED = 2**10, 256
 SIZE = 2**18  # numbers in a block's matrices
 
 
 def jacobian_pays(cell: Cell, hidden: int, gradients: int) -> bool:
     """Whether `jacobian_loop` is the faster way back for so many gradients; for a cell with `late_rows` there is none."""
-    return not cell.late_rows and cell.states * hidden <= (ROWS_SHARED if gradients > 1 else ROWS)
+    rows = cell.states * hidden
+    return not cell.late_rows and (rows <= ROWS_SHARED if gradients > 1 else rows**2 <= NUMBERS_A_SLOT * cell.slots)
 
 
 def jacobian_steps(cell: Cell, hidden: int) -> int:
@@ -97,16 +99,19 @@ def step_jacobians(cell: Cell, local: Array, to_h: Array) -> Array:
     """
     (_, steps, hidden, _), states, slots = local.shape, cell.states, cell.slots
     one = np.eye(states)[..., None, None, None]
-    factors = np.empty((slots + states, states, steps, hidden, 1))
-    past_h, past_c = factors[slots], factors[-1] if cell.has_c else None
+    factors = np.empty((states, hidden, steps, slots + states))
+    by_slot = factors[..., None].transpose(3, 0, 2, 1, 4)
+    past_h, past_c = by_slot[slots], by_slot[-1] if cell.has_c else None
     dc = one[1] + np.zeros(past_h.shape) if cell.has_c else None
-    cell.step_back(one[0], dc, *apart(cell, local[:, None]), factors[:slots], None, past_h, past_c, no_product)
-    J = np.zeros((steps, states, hidden, states, hidden))
-    by_unit = np.ascontiguousarray(factors[cell.early_slots[0] : slots + 1, ..., 0].transpose(1, 3, 2, 0))
-    np.matmul(by_unit, to_h, out=J[..., 0, :].transpose(1, 2, 0, 3))
+    cell.step_back(one[0], dc, *apart(cell, local[:, None]), by_slot[:slots], None, past_h, past_c, no_product)
+    size = states * hidden
+    # a row more than a step needs: else one row of all steps would fall on the same few lines of the cache
+    J = np.zeros((steps, size + 1, size))[:, :size]
+    by_unit = J.reshape(steps, states, hidden, states, hidden)
+    np.matmul(factors[..., cell.early_slots[0] : slots + 1], to_h, out=by_unit[..., 0, :].transpose(1, 2, 0, 3))
     if past_c is not None:
-        np.einsum("tsii->tsi", J[..., 1, :])[...] = past_c[..., 0].swapaxes(0, 1)
-    return J.reshape(steps, states * hidden, states * hidden)
+        np.einsum("tsii->tsi", by_unit[..., 1, :])[...] = past_c[..., 0].swapaxes(0, 1)
+    return J
 
 
 def no_product(da: Any, out: Any = 0.0) -> Any:
