@@ -70,9 +70,10 @@ def race_title(runs: Mapping[str, Learning]) -> str:
     none, norm = runs["none"], runs["norm"]
     against = f"; always answering 1 gives {number(BASELINE)}"
     if none.ended or norm.ended:
-        broken = [f"{what}: {run.ended}" for what, run in (("Unclipped", none), ("Clipped", norm)) if run.ended]
-        whole = "" if norm.ended else f"; clipped, the loss ends at {number(norm.final_loss)}{against}"
-        return f"{'; '.join(broken)}{whole}"
+        told = "; ".join(f"{what}, {run.ended}" for what, run in (("unclipped", none), ("clipped", norm)) if run.ended)
+        if not norm.ended:
+            told += f"; clipped, the loss ends at {number(norm.final_loss)}{against}"
+        return f"Clipping lets it learn: {told}" if not norm.ended and learns(norm) else told[0].upper() + told[1:]
     ends = f"{number(none.final_loss)} without it, {number(norm.final_loss)} with it"
     if abs(none.final_loss - norm.final_loss) < NO_DIFFERENCE * BASELINE:
         return f"Here clipping makes no difference: the loss ends at {ends}{against}"

@@ -12,8 +12,8 @@ from gradflow.checks import surely_finite
 from gradflow.exponents import Exponent, shift, square_norm
 from gradflow.layout import by_slot
 
-# making a step's matrix pays for a single gradient up to so many numbers for each slot, whose calls it saves, and for several
-# that share it up to so many rows
+# A step's matrix has rows² numbers and saves calls for each slot: for a single gradient it pays up to so many numbers a slot,
+# where several share it up to so many rows.
 NUMBERS_A_SLOT, ROWS_SHARED = 2**10, 256
 SIZE = 2**18  # numbers in a block's matrices
 
@@ -100,12 +100,13 @@ def step_jacobians(cell: Cell, local: Array, to_h: Array) -> Array:
     (_, steps, hidden, _), states, slots = local.shape, cell.states, cell.slots
     one = np.eye(states)[..., None, None, None]
     factors = np.empty((states, hidden, steps, slots + states))
-    by_slot = factors[..., None].transpose(3, 0, 2, 1, 4)
-    past_h, past_c = by_slot[slots], by_slot[-1] if cell.has_c else None
+    to_slots = factors[..., None].transpose(3, 0, 2, 1, 4)
+    past_h, past_c = to_slots[slots], to_slots[-1] if cell.has_c else None
     dc = one[1] + np.zeros(past_h.shape) if cell.has_c else None
-    cell.step_back(one[0], dc, *apart(cell, local[:, None]), by_slot[:slots], None, past_h, past_c, no_product)
+    cell.step_back(one[0], dc, *apart(cell, local[:, None]), to_slots[:slots], None, past_h, past_c, no_product)
     size = states * hidden
-    # a row more than a step needs: else one row of all steps would fall on the same few lines of the cache
+    # A row more than a step needs: rows a power of two apart, as one row of all steps would often be, share a few of the cache's
+    # sets, and the product below writes those side by side.
     J = np.zeros((steps, size + 1, size))[:, :size]
     by_unit = J.reshape(steps, states, hidden, states, hidden)
     np.matmul(factors[..., cell.early_slots[0] : slots + 1], to_h, out=by_unit[..., 0, :].transpose(1, 2, 0, 3))

@@ -44,7 +44,7 @@ class Training:
         step=0.05,
     )
     activation: str = knob("relu", "Activation", "φ of the vanilla RNN.", symbol="φ", choices=("tanh", "relu"))
-    # at 0.05 the unclipped run breaks off on every machine; at 0.03 the last digit of a sum decides whether it does
+    # at 0.05 the unclipped run breaks off however the last digits fall; at 0.03 what becomes of it hangs on them
     rate: float = knob(0.05, "Learning rate", "Of plain gradient descent.", symbol="η", low=0.005, high=0.1, step=0.005)
     length: int = knob(40, "Length", "Steps of a sequence to add.", symbol="T", low=10, high=100, step=5, unit="steps")
     steps: int = knob(2000, "Training steps", "Updates of the parameters.", low=200, high=4000, step=200, unit="steps")

@@ -56,8 +56,13 @@ def learned(loss):
         (learned(0.175), learned(0.155), "Clipping keeps the loss lower, but neither learns"),
         (learned(0.12), learned(0.05), "Both learn, with clipping further"),
         (learned(0.05), learned(0.16), "Here clipping does harm"),
-        (NOTHING, learned(0.05), "Unclipped: the loss left float64's range at training step 1; clipped, the loss ends"),
-        (NOTHING, NOTHING, "Unclipped: the loss left float64's range at training step 1; Clipped: the loss left"),
+        (
+            NOTHING,
+            learned(0.05),
+            "Clipping lets it learn: unclipped, the loss left float64's range at training step 1; clipped, the loss ends",
+        ),
+        (NOTHING, learned(0.16), "Unclipped, the loss left float64's range at training step 1; clipped, the loss ends"),
+        (NOTHING, NOTHING, "Unclipped, the loss left float64's range at training step 1; clipped, the loss left"),
     ],
 )
 def test_a_race_is_told_and_drawn_whatever_comes_out(none, norm, told):

@@ -51,6 +51,15 @@ def test_one_sequence_has_the_gradients_that_it_has_in_a_batch(name, activation,
         assert relative(2.0 * grad, pair.grads[key]) < 1e-13, key
 
 
+@pytest.mark.parametrize("hidden", [32, 33])
+def test_both_ways_back_agree_where_one_begins_to_pay(hidden):
+    trace = gf.run(gf.Experiment(cell="rnn", length=70, hidden=hidden, batch=1)).trace
+    direct = scatter((71, 1, hidden), 3)
+    assert jacobian_pays(trace.cell, hidden, 1) == (hidden == 32)
+    alone, pair = gf.backward(trace, direct), gf.backward(pair_of(trace), np.repeat(direct, 2, axis=1))
+    assert relative(alone.grad_h, pair.grad_h[:, :1]) < 1e-13
+
+
 @pytest.mark.parametrize("name", CELLS)
 def test_several_gradients_go_back_side_by_side(name):
     """Each from a step of its own, each as if it were alone."""
@@ -113,6 +122,8 @@ def test_a_matrix_is_made_where_it_pays():
     assert not jacobian_pays(gf.RNN(), 33, 1)
     assert jacobian_pays(gf.LSTM(), 32, 1)
     assert not jacobian_pays(gf.LSTM(), 33, 1)
+    assert jacobian_pays(gf.GRU(), 64, 1)
+    assert not jacobian_pays(gf.GRU(), 65, 1)
     assert jacobian_pays(gf.LSTM(), 128, 2)
     assert not jacobian_pays(gf.RNN(), 257, 2)
     assert not jacobian_pays(gf.GRU(reset="before"), 4, 2)

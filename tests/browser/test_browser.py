@@ -37,7 +37,7 @@ def test_a_slider_moved_with_the_keyboard_moves_everything_and_the_link_brings_i
     assert tab.query == {"spectral_radius": ["1.05"]}
     moved = tab.curves
     assert all(moved[name] != curves[name] for name in ("RNN", "LSTM", "GRU"))
-    again = visit(tab.page.url).settled()
+    again = visit(tab.page.url, new=True).settled()
     assert again.curves == moved
     assert again.heading == tab.heading
     assert again.slider(RADIUS).input_value() == "1.05"

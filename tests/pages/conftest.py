@@ -13,8 +13,8 @@ def nothing_leaks():
 
 @pytest.fixture
 def page():
-    """A fresh session on the first page with its defaults."""
-    return Visit()
+    """A fresh session on the first page, its networks small so that a test takes no time."""
+    return Visit(length="40", hidden="12")
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """The frame around every lesson: links good and bad, hidden controls, presenter size, one computation for a whole class."""
 
+import functools
 import json
 import random
 from pathlib import Path
@@ -16,6 +17,14 @@ from gradflow.ui.lessons import LESSONS
 
 PAGES = {Path(lesson.path).stem: lesson for lesson in LESSONS}
 IN_VIEW = 6
+COSTLY = {"length": 12, "hidden": 4}  # the extremes have tests of their own
+SMALL = {key: str(value) for key, value in COSTLY.items()}
+
+
+@functools.cache
+def opened(name):
+    """A page with its defaults, for those who only read it."""
+    return Visit(name)
 
 
 def said(visit):
@@ -43,7 +52,7 @@ def test_a_page_opens_on_a_finished_picture(name):
 
 @pytest.mark.parametrize("name", URLS)
 def test_a_figure_that_plotly_has_not_read_is_as_one_that_it_has(name):
-    for figure in Visit(name).figures:
+    for figure in opened(name).figures:
         parts = {"data": [{"type": "scatter", **trace} for trace in figure["data"]], "layout": figure["layout"]}
         checked = go.Figure(parts)
         checked.layout.template = None
@@ -60,7 +69,7 @@ def telling(part):
 @pytest.mark.parametrize("name", URLS)
 def test_plotly_can_tell_that_a_figure_handed_over_twice_is_the_same(name):
     """Streamlit does so; each of these would make the browser draw it twice, half as fast again for everybody."""
-    for figure in Visit(name).figures:
+    for figure in opened(name).figures:
         assert figure["layout"]["datarevision"] == 1
         assert "template" not in figure["layout"]
         lines = [trace.get(axis) for trace in figure["data"] for axis in "xy"]
@@ -71,7 +80,7 @@ def test_plotly_can_tell_that_a_figure_handed_over_twice_is_the_same(name):
 
 @pytest.mark.parametrize("name", URLS)
 def test_an_axis_of_words_says_that_it_is_one(name):
-    for figure in Visit(name).figures:
+    for figure in opened(name).figures:
         for trace in figure["data"]:
             for axis in ("x", "y"):
                 values = trace.get(axis)
@@ -89,7 +98,7 @@ def test_every_lesson_has_its_own_address_and_known_controls():
 
 @pytest.mark.parametrize("name", PAGES)
 def test_at_most_six_controls_are_in_view(name):
-    page, lesson = Visit(name), PAGES[name]
+    page, lesson = opened(name), PAGES[name]
     sidebar = page.app.sidebar
     under_more = {w.key for e in sidebar.expander for kind in KINDS for w in e.get(kind)}
     own = {w.key for kind in KINDS for w in sidebar.get(kind)} - set(SHARED) - under_more - FRAME
@@ -102,10 +111,10 @@ def test_at_most_six_controls_are_in_view(name):
 
 def test_every_control_can_be_hidden_by_its_name():
     for name in PAGES:
-        page = Visit(name)
-        assert not said(Visit(name, hide=",".join(set(page.controls) & {*PAGES[name].controls, *PAGES[name].more})))
-        own = set(page.controls) - set(SHARED)
-        hiding = Visit(name, hide=",".join(own))
+        controls = set(Visit(name, **SMALL).controls)
+        assert not said(Visit(name, **SMALL, hide=",".join(controls & {*PAGES[name].controls, *PAGES[name].more})))
+        own = controls - set(SHARED)
+        hiding = Visit(name, **SMALL, hide=",".join(own))
         assert not said(hiding)
         assert all(f".st-key-{key} {{ display: none; }}" in styles(hiding) for key in own)
 
@@ -259,7 +268,6 @@ HOSTILE = (
     "[](javascript:alert(1))",
     "x" * 6000,
 )
-COSTLY = {"length": 12, "hidden": 4}  # the extremes have tests of their own
 
 
 def good_value(widget, rng):
@@ -281,19 +289,33 @@ def good_value(widget, rng):
     return chosen, None
 
 
-STATES = dict.fromkeys(PAGES, 40) | {"spectral_radius": 12, "forget_bias": 20, "activations": 28}  # the slow ones
+def asked_by_links(controls, rng):
+    """For each link which controls it sets, and whether to something hostile: every control to both in its turn."""
+    first = {key: rng.random() < 0.4 for key in controls}
+    while True:
+        for hostile in (first, {key: not bad for key, bad in first.items()}):
+            left = rng.sample(sorted(controls), len(controls))
+            while left:
+                count = rng.randint(1, 8)
+                yield {key: hostile[key] for key in left[:count]}
+                left = left[count:]
+
+
+LINKS = dict.fromkeys(PAGES, 35) | {"spectral_radius": 20}  # the slow one
 
 
 @pytest.mark.parametrize("name", PAGES)
 def test_random_links_good_and_hostile(name):
     """300 in all: whatever a link holds, the page renders, names what is bad and does not execute it."""
-    assert sum(STATES.values()) >= 300
-    controls = {key: widget for key, widget in Visit(name).controls.items() if key not in FRAME}
-    for state in range(STATES[name]):
-        rng = random.Random(f"{name} {state}")
-        query, want, bad = {key: str(value) for key, value in COSTLY.items()}, {}, []
-        for key in rng.sample(sorted(controls), rng.randint(1, min(8, len(controls)))):
-            if rng.random() < 0.4:
+    assert sum(LINKS.values()) == 300
+    rng = random.Random(name)
+    controls = {key: widget for key, widget in Visit(name, **SMALL).controls.items() if key not in FRAME}
+    links, tried = asked_by_links(controls, rng), set()
+    for _ in range(LINKS[name]):
+        query, want, bad = dict(SMALL), {}, []
+        for key, hostile in next(links).items():
+            tried.add((key, hostile))
+            if hostile:
                 query[key] = rng.choice(HOSTILE)
                 if controls[key].type != "text_input" or len(query[key]) > 5000:
                     bad.append(key)
@@ -313,6 +335,22 @@ def test_random_links_good_and_hostile(name):
         bodies = " ".join(e.proto.body for e in page.app.get("html"))
         assert "<script" not in bodies
         assert "javascript:" not in bodies.replace(text, "")
+    assert len(tried) == 2 * len(controls)  # each once good, once hostile
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        {"activation": "", "quantity": "", "input": "", "seed": ""},
+        {"text": ["a", "b"], "seed": ["1", "2"], "cells": ["RNN", "RNN", "../../etc/passwd"]},
+    ],
+    ids=["nothing everywhere", "everything twice"],
+)
+def test_a_hostile_link_still_opens_on_the_defaults(query):
+    page = Visit(**SMALL, **query)
+    assert list(page.curves) == ["RNN", "LSTM", "GRU"]
+    assert page.settings["seed"] == 0
+    assert "link" in said(page)
 
 
 def test_a_number_given_twice_is_told():

@@ -54,7 +54,8 @@ def opened(**query):
 
 @pytest.fixture
 def page():
-    return opened()
+    """A small network, so that a test takes no time; the defaults have a test of their own."""
+    return opened(length="40", hidden="12")
 
 
 def numbers(page):
@@ -102,7 +103,8 @@ def assert_the_library_s(page):
     assert f"at step {int(m.sum_error.argmax())}." in page.words
 
 
-def test_the_defaults_show_the_phenomenon(page):
+def test_the_defaults_show_the_phenomenon():
+    page = opened()
     assert page.warning is None
     assert_the_library_s(page)
     assert page.heading.startswith("A loss reaches 12 steps back in the RNN")
@@ -133,7 +135,7 @@ def test_a_control_changes_what_it_should_and_only_that(page, key, value, change
 @pytest.mark.parametrize("key", sorted(UNSHOWN))
 def test_what_other_pages_choose_has_no_effect(page, key):
     before = page.figures
-    assert opened(**{key: KNOBS[key].choices[-1]}).figures == before
+    assert opened(length="40", hidden="12", **{key: KNOBS[key].choices[-1]}).figures == before
 
 
 OWN = {"cells": [[], ["rnn"], list(gf.CELLS)], "matrix_cell": list(gf.CELLS)}
@@ -169,7 +171,8 @@ def test_losses_without_a_gradient_are_said_in_words():
     assert_the_library_s(page)
 
 
-def test_hovering_names_both_characters_and_the_axes_have_the_words(page):
+def test_hovering_names_both_characters_and_the_axes_have_the_words():
+    page = opened(hidden="12")
     matrix = page.figures[0]
     (heatmap,) = (trace for trace in matrix["data"] if trace.get("type") == "heatmap")
     text = page.settings["text"]
@@ -220,15 +223,15 @@ def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, se
 
 
 @pytest.mark.parametrize("settings", [{}, {"text": '=1+1 "commas", and é', "matrix_cell": "gru"}])
-def test_the_csv_is_what_is_shown(page, settings):
-    page.set(**settings)
+def test_the_csv_is_what_is_shown(settings):
+    page = opened(hidden="12").set(**settings)
     whole = pd.read_csv(io.BytesIO(page.csv), keep_default_na=False)
     z = numbers(page)["matrix"]
     text, cell = page.settings["text"], page.settings["matrix_cell"]
     matrices = whole[whole["figure"] == "matrix"]
     assert set(matrices["cell"]) == {cell}
     for name, of_type in matrices.groupby("sequence_type"):
-        m = gf.loss_matrix(replace(experiment(page), cell=cell, sequence_type=name))
+        m = matrix_of(replace(experiment(page), cell=cell, sequence_type=name))
         np.testing.assert_array_equal(of_type["log10_norm"].astype(float), m.to_frame()["log10_norm"])
     frame = matrices[matrices["sequence_type"] == "many-to-many"].astype(
         {"loss_step": int, "step": int, "log10_norm": float}
@@ -239,7 +242,7 @@ def test_the_csv_is_what_is_shown(page, settings):
     assert ["" if t == 0 else text[t - 1] for t in frame["step"]] == frame["input"].tolist()
     lags = whole[whole["figure"] == "lag"]
     for name, curve in lags.groupby("cell"):
-        want = gf.loss_matrix(replace(experiment(page), cell=name)).lag_band
+        want = matrix_of(replace(experiment(page), cell=name)).lag_band
         for column, values in zip(("log10_low", "log10_median", "log10_high"), want, strict=True):
             np.testing.assert_array_equal(curve[column].astype(float), values)
     assert set(lags["cell"]) == {cell, *page.settings["cells"]}

@@ -19,6 +19,7 @@ OWN = {"path_cell", "path_weights", "path_start"}
 (LESSON,) = (lesson for lesson in LESSONS if lesson.path == "pages/lessons/paths.py")
 FIXED = {"sequence_type": "many-to-one", "loss": "probe", "reduction": "mean", "batch": 1}
 LABELS = {"highway": "highway alone", "gates": "W_hh at every step", "mixed": "mixed", "direct": "read at this step"}
+SMALL = {"length": "40", "hidden": "12"}  # so that a test takes no time; the defaults have a test of their own
 GATE_NAMES = {"i": "input gate i", "f": "forget gate f itself", "g": "candidate g", "o": "output gate o"}
 GATE_NAMES |= {"r": "reset gate r", "z": "update gate z itself", "n": "candidate n", "direct": "read at this step"}
 
@@ -143,7 +144,7 @@ def test_there_is_a_test_for_every_control():
     ids=[f"{cell}:{k}={v!r}{b or ''}" for k, v, cell, _, b in EFFECTS],
 )
 def test_a_control_changes_what_it_should_and_only_that(key, value, cell, changes, before):
-    page = Visit("paths", path_cell=cell.upper()).set(**before)
+    page = Visit("paths", path_cell=cell.upper(), **SMALL).set(**before)
     values, there = page.settings, curve(page)
     assert values[key] != value
     page.set(**{key: value})
@@ -156,7 +157,7 @@ def test_a_control_changes_what_it_should_and_only_that(key, value, cell, change
 
 @pytest.mark.parametrize("key", sorted({*OWN, *LESSON.controls, *LESSON.more}))
 def test_the_extremes_of_a_control(key):
-    page = Visit("paths", path_cell="GRU" if key.startswith(("gru", "update", "path")) else "LSTM")
+    page = Visit("paths", path_cell="GRU" if key.startswith(("gru", "update", "path")) else "LSTM", **SMALL)
     for value in extremes(page.controls[key], path_cell=["lstm", "gru"], path_weights=["random", "trained"]):
         page.set(**{key: value})
         assert page.warning is None

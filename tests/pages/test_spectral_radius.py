@@ -36,7 +36,7 @@ EFFECTS = [
 
 
 def visit():
-    return Visit("spectral_radius", length="30", hidden="12")
+    return Visit("spectral_radius", length="20", hidden="8")
 
 
 @pytest.fixture

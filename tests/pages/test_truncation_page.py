@@ -32,7 +32,7 @@ EFFECTS = [
     ("seed", 7, CURVES, {}),
     ("activation", "sigmoid", CURVES, {}),
     ("input", "noise", CURVES, {}),
-    ("loss", "prediction", ALL, {}),  # the last character is then only predicted: one step fewer
+    ("loss", "prediction", ALL, {"length": 100}),  # the last character is then only predicted: one step fewer
     ("loss", "prediction", CURVES, {"input": "noise"}),
     ("init", "orthogonal", CURVES, {}),
     ("rescale", False, CURVES, {}),
@@ -56,7 +56,8 @@ def opened(**query):
 
 @pytest.fixture
 def page():
-    return opened()
+    """A small network, so that a test takes no time; the defaults have a test of their own."""
+    return opened(length="40", hidden="12")
 
 
 def table(page):
@@ -131,7 +132,8 @@ def assert_told(told, ratio, angle):
         assert told == (f"{ratio:.2f} ×" if np.isnan(angle) else f"{ratio:.2f} ×, {angle:.1f}°")
 
 
-def test_the_defaults_show_the_phenomenon(page):
+def test_the_defaults_show_the_phenomenon():
+    page = opened()
     assert page.warning is None
     assert_the_library_s(page)
     assert "off by" in page.heading
@@ -175,7 +177,7 @@ def test_a_control_changes_what_it_should_and_only_that(page, key, value, change
 @pytest.mark.parametrize("key", sorted(UNSHOWN))
 def test_what_other_pages_choose_has_no_effect(page, key):
     before = page.figures
-    assert opened(**{key: KNOBS[key].choices[-1]}).figures == before
+    assert opened(length="40", hidden="12", **{key: KNOBS[key].choices[-1]}).figures == before
 
 
 @pytest.mark.parametrize("key", sorted({key for key, *_ in EFFECTS}))

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from functools import cache
+from functools import cache, cached_property
 from html.parser import HTMLParser
 from pathlib import Path
 from unittest.mock import patch
@@ -11,7 +11,8 @@ from unittest.mock import patch
 import streamlit as st
 from charts import bands, curves
 from streamlit.components.v2 import manifest_scanner
-from streamlit.testing.v1 import AppTest
+from streamlit.runtime.scriptrunner.script_cache import ScriptCache
+from streamlit.testing.v1 import AppTest, app_test, local_script_runner
 from streamlit.util import calc_hash
 
 import gradflow as gf
@@ -26,6 +27,8 @@ SEEDS = 20
 
 # for every session AppTest reads the metadata of all installed packages, which takes longer than the page
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
+# and for every run it compiles the app and the page anew
+app_test.ScriptCache = local_script_runner.ScriptCache = cache(ScriptCache)
 
 
 def extremes(control, **own):
@@ -38,7 +41,10 @@ def extremes(control, **own):
 
 
 class Visit:
-    """A session on a page of pages/lessons; `set` changes controls and reruns it, failing on any exception."""
+    """A session on a page of pages/lessons; `set` changes controls and reruns it, failing on any exception.
+
+    Controls that are there are changed together, those that only they bring on after them.
+    """
 
     def __init__(self, page="gradient_flow", **query):
         self.app = AppTest.from_file(str(APP), default_timeout=120)
@@ -51,10 +57,12 @@ class Visit:
         with patch.object(st, "download_button", wraps=st.download_button) as offered:
             self.app.run()
         self.offered = offered.call_args
+        for read in ("controls", "figures"):
+            self.__dict__.pop(read, None)
         assert not self.app.exception, self.app.exception[0].message
         assert not self.app.error
 
-    @property
+    @cached_property
     def controls(self):
         return {widget.key: widget for kind in KINDS for widget in self.app.get(kind) if widget.key not in FRAME}
 
@@ -63,8 +71,11 @@ class Visit:
         return {key: widget.value for key, widget in self.controls.items()}
 
     def set(self, **settings):
-        for key, value in settings.items():
-            self.controls[key].set_value(value)
+        while settings:
+            there = [key for key in settings if key in self.controls]
+            assert there, settings
+            for key in there:
+                self.controls[key].set_value(settings.pop(key))
             self.run()
         return self
 
@@ -82,7 +93,7 @@ class Visit:
     def words(self):
         return " ".join(text.value for text in self.app.markdown)
 
-    @property
+    @cached_property
     def figures(self):
         return [json.loads(chart.proto.spec) for chart in self.app.get("plotly_chart")]
 
