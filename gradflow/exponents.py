@@ -51,8 +51,11 @@ def column_sum(mantissa: Array, exponent: Exponent) -> tuple[Array, Exponent]:
 
 
 def log10_norm(mantissa: Array, exponent: Exponent, square: Array | None = None) -> Array:
-    """log10 of the Euclidean norm along the hidden axis, its `square_norm` given if known; −inf says exactly zero."""
-    with np.errstate(divide="ignore", over="ignore", under="ignore"):
+    """log10 of the Euclidean norm along the hidden axis, its `square_norm` given if known; −inf says exactly zero.
+
+    +inf says that it can't be told: a single step has taken the mantissa out of float64's range.
+    """
+    with np.errstate(divide="ignore", over="ignore", under="ignore", invalid="ignore"):
         square = square_norm(mantissa) if square is None else square
         log = 0.5 * np.log10(square) + exponent * LOG10_2
         unsafe = ~((square > 1e-250) & (square < 1e250))  # where squaring has lost digits
@@ -61,7 +64,8 @@ def log10_norm(mantissa: Array, exponent: Exponent, square: Array | None = None)
             largest = np.abs(vectors).max(-1)
             unit = vectors / np.where(largest == 0.0, 1.0, largest)[:, None]
             norm = np.log10(largest) + 0.5 * np.log10(np.square(unit).sum(-1))
-            log[unsafe] = norm + np.broadcast_to(exponent, square.shape)[unsafe] * LOG10_2
+            norm += np.broadcast_to(exponent, square.shape)[unsafe] * LOG10_2
+            log[unsafe] = np.where(np.isfinite(largest), norm, np.inf)
     return log
 
 
@@ -69,5 +73,5 @@ def log10_hypot(p: Array, q: Array) -> Array:
     """log10 √(10^2p + 10^2q), without leaving the logarithm."""
     high, low = np.maximum(p, q), np.minimum(p, q)
     with np.errstate(invalid="ignore", under="ignore"):
-        gap = np.where(np.isneginf(low), -np.inf, low - high)
+        gap = np.where(low == high, 0.0, low - high)  # both may be −inf, or both +inf
         return high + 0.5 * np.log10(1.0 + 10.0 ** (2.0 * gap))

@@ -384,3 +384,15 @@ def test_a_step_that_underflows_at_once_is_no_zero():
     trace = gf.forward("rnn", params, np.zeros((1, 1, 1)))
     flow = backward(trace, [[[0.0]], [[1e-18]]])
     np.testing.assert_allclose(flow.log10_norm[:, 0], [-325.0, -18.0], rtol=1e-12)
+
+
+@pytest.mark.parametrize("sequences", [1, 2])
+@pytest.mark.parametrize(("name", "gates"), [("rnn", 1), ("lstm", 4)])
+def test_a_gradient_that_leaves_float64_in_one_step_is_not_told_from_there_back(name, gates, sequences):
+    params = zero_params(gates, 64, weight_hh_l0=np.full((64 * gates, 64), 1e308))
+    direct = np.zeros((4, sequences, 64))
+    direct[-1] = 1.0
+    flow = gf.backward(gf.forward(name, params, np.zeros((3, sequences, 1))), direct)
+    np.testing.assert_allclose(flow.log10_norm[-1], np.log10(8.0))
+    assert (flow.log10_norm[:-1] == np.inf).all()
+    assert not np.isnan(flow.log10_norm_joint).any()
