@@ -71,8 +71,8 @@ class Flow:
     Gradients are kept as mantissa · 2^exponent, one exponent per sequence and step. `log10_norm*` are exact at any magnitude,
     as long as no unit that lies 300 decades below its sequence's largest would outgrow it later: such a unit reads 0.
     `grad_*` and `grads` are plain float64, so that beyond its range they read 0 or ±inf. −inf in a logarithm says zero in
-    that sense; +inf says that a single step took a gradient of about 1 out of float64's range, so that from there back it can't be
-    told. All rows t = 0 … T, shapes as in Trace.
+    that sense; +inf says that a single step took a gradient of about 1 out of float64's range, so that from there back it can't
+    be told. All rows t = 0 … T, shapes as in Trace.
     """
 
     trace: Trace

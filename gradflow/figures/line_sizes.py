@@ -57,7 +57,7 @@ def line_sizes(d: Derivation, step: int, height: int = 440) -> go.Figure:
             "colorscale": MAGNITUDE,
             "cmin": low,
             "cmax": high,
-            "colorbar": colour_bar("norm", log_ticks(low, high, 6)),
+            "colorbar": colour_bar("norm", log_ticks(low, high, 6), x=1, xpad=34),  # pixels, on a phone too
         },
     )
 
@@ -76,6 +76,7 @@ def at_group(part: str, places: list[int]) -> dict:
         "xref": "x domain",
         "x": 1,
         "xanchor": "left",
+        "xshift": 6,
         "y": (places[0] + places[-1]) / 2.0,
         "yanchor": "middle",
         "showarrow": False,

@@ -290,11 +290,13 @@ def note() -> dict:
 
 
 def total_label(m: LossMatrix) -> dict:
-    """What the dotted line says."""
+    """What the dotted line says, at its right end and above all of it that the words reach back to."""
+    beneath = m.log10_total[-1 - len(m.log10_total) // 5 :]
+    beneath = beneath[np.isfinite(beneath)]
     return {
         "text": "all losses: total ∂L/∂h<sub>t</sub>",
         "x": 1.0,
-        "y": m.log10_total[-1] if np.isfinite(m.log10_total[-1]) else 0.0,
+        "y": beneath.max() if beneath.size else 0.0,
         "xref": "x domain",
         "yref": "y2",
         "xanchor": "right",
