@@ -59,7 +59,7 @@ def test_a_lesson_keeps_the_settings_on_a_laptop_and_on_a_phone_in_light_and_in_
             "before => ![before, undefined].includes(document.querySelector('h2')?.innerText)", arg=before
         )
     tab.page.set_viewport_size(LAPTOP)
-    tab.settled()
+    tab.settled().page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     assert urlsplit(tab.page.url).path == f"/{lesson.url}"
     assert tab.query == carried
     assert tab.page.locator(".st-key-spectral_radius input").first.input_value() == "0.8"
