@@ -60,6 +60,16 @@ def test_the_black_line_is_where_one_hundredth_is_left():
         assert names.index(y) - names.index(x) == min(6, names.index(y))  # −0.3 a step: six steps keep 10^−1.8
 
 
+@pytest.mark.parametrize("per_step", [0.5, 1.0, 2.0])
+def test_the_dotted_line_s_name_stands_clear_of_it(per_step):
+    m = fading("rnn", per_step)
+    (name,) = (
+        a for a in loss_matrix_map({"many-to-many": m}, 12).layout.annotations if a.text.startswith("all losses")
+    )
+    assert (name.xanchor, name.yanchor) == ("right", "bottom")
+    assert (m.log10_total[len(m.log10_total) // 2 :] <= name.y).all()
+
+
 def test_all_types_share_the_colours_of_the_matrix():
     one, four = loss_matrix_map(BY_TYPE, 5), type_maps(BY_TYPE)
     assert (one.layout.coloraxis.cmin, one.layout.coloraxis.cmax) == (

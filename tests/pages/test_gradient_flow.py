@@ -8,12 +8,12 @@ import numpy as np
 import pandas as pd
 import pytest
 from charts import SHOWN, assert_shows, decoded, read_number
+from first_page import assert_the_library_s
 from visit import Visit, extremes
 
 import gradflow as gf
 from gradflow.findings import NAMES
 from gradflow.presets import PRESETS
-from gradflow.sequences import characters
 from gradflow.summary import QUANTITIES
 from gradflow.ui.frame import SHARED
 
@@ -55,42 +55,6 @@ EFFECTS = [
     ("text", "A shorter sentence.", ALL, {}),
 ]
 DRAWN = {("quantity", "'dL/dc'"): {"LSTM"}}
-
-
-def assert_the_library_s(page):
-    """What is drawn, written and saved equals `gf.summarise` for the values of the controls."""
-    want = {NAMES[s.cell]: s for s in page.summaries.values()}
-    if page.settings["derivative"] == "direct":
-        assert_direct_and_total(page, want)
-        return
-    drawn, bands = page.curves, page.bands
-    assert list(drawn) == [name for name, s in want.items() if s.middle.size]
-    for name, y in drawn.items():
-        s = want[name]
-        middle = np.where(np.isfinite(s.middle), s.middle, np.nan)
-        np.testing.assert_array_equal(y, middle)
-        x, low, high = bands[name]
-        np.testing.assert_array_equal(low, s.low[x])
-        np.testing.assert_array_equal(high, s.high[x])
-        assert set(x) == set(np.flatnonzero(np.isfinite(s.low) & np.isfinite(s.high)))
-    for card, (name, s) in zip(page.cards, want.items(), strict=True):
-        assert card.startswith(name)
-        one_loss = s.sequence_type == "many-to-one" or s.direct_sizes.size == 1 or not s.middle.size
-        assert (s.verdict if one_loss else "fed by many losses") in card
-
-
-def assert_direct_and_total(page, want):
-    """A line for the direct derivative where it is not zero, one for the whole total one, crosses at the zeros."""
-    lines = {t["name"]: (decoded(t["x"]), decoded(t["y"])) for t in page.figures[0]["data"] if t.get("name")}
-    for name, s in want.items():
-        t, y = lines.pop(name)
-        assert t.tolist() == np.flatnonzero(np.isfinite(s.direct)).tolist()
-        np.testing.assert_array_equal(y, s.direct[t])
-        _, total = lines.pop(f"{name}, total")
-        np.testing.assert_array_equal(total, np.where(np.isfinite(s.middle), s.middle, np.nan))
-    assert not lines
-    (crosses,) = (decoded(t["x"]) for t in page.figures[0]["data"] if "name" not in t)
-    assert crosses.tolist() == np.flatnonzero(np.isneginf(s.direct)).tolist()
 
 
 def test_the_defaults_show_the_phenomenon():
@@ -181,72 +145,6 @@ def test_a_quantity_that_no_chosen_cell_has_is_said(page):
     assert "LSTM" in said
     page.set(quantity="dL/dh")
     assert set(page.curves) == {"RNN", "GRU"}
-
-
-BAD = {"empty": "", "spaces": "   ", "too long": "x" * 10_000, "only a newline": "\n", "tabs": "\t\t"}
-
-
-@pytest.mark.parametrize("name", BAD)
-def test_a_bad_sentence_is_answered_with_a_sentence(page, name):
-    page.set(length=30, forget_bias=3.0, seed=5)
-    before = {key: value for key, value in page.settings.items() if key != "text"}
-    page.set(text=BAD[name])
-    assert page.warning.lower().startswith(("text", "sentence"))
-    assert "5,000" in page.warning
-    assert "Traceback" not in page.warning
-    assert len(page.warning) < 200
-    assert not page.figures
-    assert {key: value for key, value in page.settings.items() if key != "text"} == before
-    page.set(text="The next one is fine.")
-    assert page.warning is None
-    assert_the_library_s(page)
-    assert {key: value for key, value in page.settings.items() if key != "text"} == before
-
-
-GOOD = {
-    "emoji": "one 👨‍👩‍👧‍👦 family, one 🇰🇷 flag, 👍🏽",
-    "Korean": "오래된 캐비닛의 열쇠들은 탁자 위에 있다.",
-    "Arabic": "المفاتيح على الطاولة",
-    "one character": "x",
-    "two lines": "first line\nthe second line",
-    "markup": "<script>alert(1)</script>",
-    "closes the cell": "</i></div><img src=x onerror=alert(1)>",
-    "quotes": "\"' onmouseover='alert(1)' \" &lt;b&gt; &amp;",
-    "markdown": "**bold** $x^2$ :red[red] [link](https://example.com) `code`",
-}
-
-
-@pytest.mark.parametrize("name", GOOD)
-def test_any_text_is_shown_as_it_is(page, name):
-    page.set(length=60, text=GOOD[name])
-    assert page.warning is None
-    assert_the_library_s(page)
-    line = " ".join(GOOD[name].splitlines())  # as one sentence, however a link broke it
-    strip = page.strip
-    assert strip.tags <= {"div", "span", "i"}
-    assert strip.attributes <= {
-        "class",
-        "style",
-        "title",
-        "data-step",
-        "aria-label",
-        "role",
-        "aria-hidden",
-        "lang",
-        "dir",
-    }
-    shown = [text for text in strip.italics if text]
-    assert shown == characters(line) * 3
-
-
-def test_one_character_cannot_be_split_into_input_and_output(page):
-    page.set(text="x", loss="prediction")
-    assert "at least 2" in page.warning
-    page.set(text="x", loss="probe", sequence_type="encoder-decoder")
-    assert "at least 2" in page.warning
-    page.set(text="xy")
-    assert page.warning is None
-    assert_the_library_s(page)
 
 
 @pytest.mark.usefixtures("wide_range")
