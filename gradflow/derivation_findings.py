@@ -21,9 +21,11 @@ WORDS = (
 def title_of(d: Derivation, step: int) -> str:
     """What the step pointed at does to the gradient."""
     after, before = float(d.log10_norm_h[step]), float(d.log10_norm_h[step - 1])
-    turned = f"turns {size(step, after)} into {size(step - 1, before)}"
-    factor = f": a factor of {power_of_ten(before - after)}" if math.isfinite(before) and math.isfinite(after) else ""
-    return f"Step {step} of the {NAMES[d.cell]} {turned}{factor}"
+    if math.isfinite(before) and math.isfinite(after):
+        done = f"multiplies the gradient by {power_of_ten(before - after)}: {size(step - 1, before)}"
+    else:
+        done = f"turns {size(step, after)} into {size(step - 1, before)}"
+    return f"Step {step} of the {NAMES[d.cell]} {done}"
 
 
 def size(step: int, log10: float) -> str:

@@ -1,5 +1,7 @@
 """Running a cell's lines one by one gives what the two time loops gave, bit for bit."""
 
+import re
+
 import numpy as np
 import pytest
 from helpers import ACTIVATIONS, CELLS, KNOBS_OF
@@ -101,9 +103,13 @@ def test_refused():
 def test_the_title_is_the_step_s_factor():
     d = derive(gf.Experiment(cell="lstm", length=20, hidden=8, batch=1))
     got = title_of(d, 20)
-    assert got.startswith("Step 20 of the LSTM turns ‖∂L/∂h₂₀‖ = 1.0 into ‖∂L/∂h₁₉‖ = ")
-    ratio = 10.0 ** (d.log10_norm_h[19] - d.log10_norm_h[20])
-    assert float(got.rpartition(" ")[2]) == pytest.approx(ratio, rel=0.05)
+    told = re.fullmatch(r"Step 20 of the LSTM multiplies the gradient by (.+): ‖∂L/∂h₁₉‖ = (.+)", got)
+    before = 10.0 ** d.log10_norm_h[19]
+    assert d.log10_norm_h[20] == pytest.approx(0.0, abs=1e-12)  # a unit probe, so both numbers are one
+    assert told and told[1] == told[2] and float(told[1]) == pytest.approx(before, rel=0.05)
+    assert d.log10_norm_h[18] - d.log10_norm_h[19] != pytest.approx(d.log10_norm_h[18], abs=0.1)
+    factor = float(title_of(d, 19).partition(" by ")[2].partition(":")[0])
+    assert factor == pytest.approx(10.0 ** (d.log10_norm_h[18] - d.log10_norm_h[19]), rel=0.05)
     dead = derive(gf.Experiment(spectral_radius=0.0, length=3, batch=1))
     assert title_of(dead, 3).endswith("into ‖∂L/∂h₂‖ = exactly 0")
     assert title_of(dead, 1).endswith("turns ‖∂L/∂h₁‖ = exactly 0 into ‖∂L/∂h₀‖ = exactly 0")

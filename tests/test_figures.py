@@ -230,6 +230,24 @@ def test_ticks_are_whole_decades_inside_the_range(low, width):
     assert [power(text) for text in ticks["ticktext"]] == ticks["tickvals"]
 
 
+@pytest.mark.parametrize(
+    ("factors", "place"),
+    [
+        ((0.7, 0.9), ("right", "bottom")),
+        ((1.2, 0.7), ("left", "bottom")),
+        ((1.2, 1.001), ("right", "top")),
+        ((1.2, 1.001, 0.8), ("left", "top")),
+    ],
+)
+def test_a_line_s_words_stand_where_no_curve_runs_through_them(factors, place):
+    figure = flow_curves(
+        {cell: summary(cell, factor) for cell, factor in zip(("rnn", "lstm", "gru"), factors, strict=False)}
+    )
+    words = next(note for note in figure.layout.annotations if note.text == "1: unchanged")
+    assert (words.xanchor, words.yanchor) == place
+    assert words.x == (0 if place[0] == "left" else figure.data[1].x[-1])
+
+
 def test_words_of_lines_that_lie_close_are_told_together():
     figure = flow_curves(by_cell(summary("rnn", 0.1, length=300)))
     (note,) = figure.layout.annotations

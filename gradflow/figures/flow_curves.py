@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import plotly.graph_objects as go
+from numpy.typing import NDArray
 
 from gradflow.figures.theme import (
     CELL_COLOURS,
@@ -100,7 +101,11 @@ def over_time(
         },
         yaxis={"title": {"text": symbols, "standoff": 10}, **ticks},
         shapes=[reference_line(y, dash) for y, _, dash in lines],
-        annotations=[at_line(length, y, text) for y, text, _ in lines if text],
+        annotations=[
+            beside_line(y, text, (0.0, length), [(np.arange(s.length + 1), s.middle) for s in drawn], high - low)
+            for y, text, _ in lines
+            if text
+        ],
     )
 
 
@@ -169,6 +174,27 @@ def at_line(x: float, y: float, text: str) -> dict:
         "yanchor": "bottom",
         "font": {"color": REFERENCE, "size": 13},
     }
+
+
+def beside_line(
+    y: float, text: str, ends: tuple[float, float], curves: Sequence[tuple[NDArray, NDArray]], span: float
+) -> dict:
+    """A reference line's words, where they meet the fewest points of the curves: at its right end or its left, above it or
+    below.
+
+    ends: the x at its left and at its right. curves: x and y of each. span: what the y axis shows.
+    """
+    left, right = ends
+    reach = abs(right - left) * len(text) / 45.0  # the width of so many letters on a phone
+
+    def met(end: float, side: float) -> int:
+        beyond = np.concatenate([side * (at[abs(x - end) < reach] - y) for x, at in curves] or [np.zeros(0)])
+        return int(np.count_nonzero((beyond > 0.0) & (beyond < 0.1 * span)))
+
+    places = [(right, 1.0), (left, 1.0), (right, -1.0), (left, -1.0)]
+    end, side = min(places, key=lambda place: met(*place))  # the first of those that are as good
+    anchors = {"xanchor": "right" if end == right else "left", "yanchor": "bottom" if side > 0.0 else "top"}
+    return {**at_line(end, y, text), **anchors}
 
 
 def y_range(summaries: Sequence[Summary]) -> tuple[float, float]:

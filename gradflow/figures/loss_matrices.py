@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 import plotly.graph_objects as go
 
-from gradflow.figures.flow_curves import at_line, reference_line
+from gradflow.figures.flow_curves import beside_line, reference_line
 from gradflow.figures.theme import (
     CELL_COLOURS,
     CELL_DASHES,
@@ -156,7 +156,8 @@ def lag_curves(by_cell: Mapping[str, LossMatrix], height: int = 320) -> go.Figur
     low, high = decades(lowest(*bands), highest(*bands))
     room = 0.04 * (high - low)
     length = max((m.longest for m in drawn), default=1)
-    lines = [(0.0, "1: unchanged", "solid", "bottom"), (-2.0, "1/100", "dash", "top")]
+    lines = [(0.0, "1: unchanged", "solid"), (-2.0, "1/100", "dash")]
+    curves = [(np.arange(len(m.lag_band[1])), m.lag_band[1]) for m in drawn]
     return figure(
         [trace for m in drawn for trace in (*lag_band(m), lag_line(m))],
         height,
@@ -170,8 +171,8 @@ def lag_curves(by_cell: Mapping[str, LossMatrix], height: int = 320) -> go.Figur
             "title": {"text": "‖∂L<sub>k</sub>/∂h<sub>t</sub>‖ / ‖∂L<sub>k</sub>/∂h<sub>k</sub>‖", "standoff": 8},
             **log_ticks(low - room, high + 2.0 * room),
         },
-        shapes=[reference_line(y, dash) for y, _, dash, _ in lines],
-        annotations=[{**at_line(length, y, text), "xanchor": "left", "yanchor": side} for y, text, _, side in lines],
+        shapes=[reference_line(y, dash) for y, _, dash in lines],
+        annotations=[beside_line(y, text, (length, 0.0), curves, high - low) for y, text, _ in lines],
     )
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from numpy.typing import NDArray
 
-from gradflow.figures.flow_curves import at_line, reference_line
+from gradflow.figures.flow_curves import beside_line, reference_line
 from gradflow.figures.loss_matrices import heading, highest, lowest
 from gradflow.figures.theme import (
     CELL_COLOURS,
@@ -123,7 +123,12 @@ def bias_curves(by_cell: Mapping[str, Truncation], k2: int, height: int = 320) -
             **log_ticks(low - room, high + 3.0 * room, 6),
         },
         shapes=[*(reference_line(y, dash) for y, _, dash in references), chosen_line(k2)],
-        annotations=[at_line(length, y, text) for y, text, _ in references],
+        annotations=[
+            beside_line(
+                y, text, (0.0, length), [(np.array(t.k2s), logs[cell]) for cell, t in by_cell.items()], high - low
+            )
+            for y, text, _ in references
+        ],
     )
 
 

@@ -66,7 +66,7 @@ step = min(step, len(d.steps))
 finding = title_of(d, step)
 title(finding)
 with picture:
-    draw(line_sizes(d, step), key="line_sizes", alt=finding)
+    draw(line_sizes(d, step), key="line_sizes", alt=finding, presenter_scale=1.12)  # its rows have no room for more
     st.markdown(WORDS)
 with table:
     st.subheader(PART_TITLES[part], anchor=False)
