@@ -119,6 +119,11 @@ def test_every_control_can_be_hidden_by_its_name():
         assert all(f".st-key-{key} {{ display: none; }}" in styles(hiding) for key in own)
 
 
+def test_a_page_s_sliders_end_where_it_is_still_quick():
+    controls = Visit(**SMALL).controls
+    assert {key: controls[key].max for key in ("length", "hidden", "seed")} == {"length": 300, "hidden": 128, "seed": 99}
+
+
 BAD = {
     "spectral_radius": ("77", "-1", "nan", "inf", "", "one", "1e999", "0x1"),
     "length": ("0", "301", "7.5", "many", "-3", "1e9", "٣x"),
