@@ -110,7 +110,9 @@ def rescaled(
         reach[far] = np.maximum.reduce([exponent_of(v)[..., 0] for v in vectors])
     if next_arriving is not None:
         reach = np.maximum(reach, exponent_of(next_arriving) - e)
-    drift = np.where((np.abs(reach) > comfort) & (reach > EXPONENT_OF_ZERO // 2), reach, 0)
+    drift = np.where(np.abs(reach) > comfort, reach, 0)
+    # a zero has no exponent: with that of what it was before, what arrives later would be lost
+    drift = np.where(reach > EXPONENT_OF_ZERO // 2, drift, -e)
     return e + drift, shift(dh, -drift), None if dc is None else shift(dc, -drift)
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gradflow.activations import Array
 from gradflow.cells import Cell
-from gradflow.exponents import MAX_POWER, Exponent, log10_hypot, log10_norm, shift
+from gradflow.exponents import EXPONENT_OF_ZERO, MAX_POWER, Exponent, log10_hypot, log10_norm, shift
 from gradflow.layout import columns
 from gradflow.parameters import Params, unpack
 
@@ -69,7 +69,8 @@ class Flow:
     """A backward pass: the total derivative of the loss with respect to every state, parameter and input.
 
     Gradients are kept as mantissa · 2^exponent, one exponent per sequence and step. `log10_norm*` are exact at any magnitude,
-    as long as no unit that lies 300 decades below its sequence's largest would outgrow it later: such a unit reads 0.
+    as long as nothing that lies 300 decades below its sequence's largest would outgrow it later: such a unit, or a direct
+    derivative that arrives at such a step, reads 0.
     `grad_*` and `grads` are plain float64, so that beyond its range they read 0 or ±inf. −inf in a logarithm says zero in
     that sense; +inf says that a single step took a gradient of about 1 out of float64's range, so that from there back it can't
     be told. All rows t = 0 … T, shapes as in Trace.
@@ -93,7 +94,7 @@ class Flow:
 
     @cached_property
     def grad_h(self) -> Array:
-        """Total ∂L/∂h_t, (T + 1, …, B, H)."""
+        """Total ∂L/∂h_t, (T + 1, …, B, H); take a copy to change it."""
         return columns(shift(self.mantissa_h, self.exponent))
 
     @cached_property
@@ -217,8 +218,8 @@ def summed(product: Callable[[Array, Array, Exponent], Array], da: Array, operan
     total = np.ldexp(product(da, operand, e - top), top)
     if top > MAX_POWER and top - int(e.min()) > MAX_POWER:
         # beside an exploded step an ordinary one has no digits left; it counts where the exploded one adds nothing
-        ordinary = product(da, operand, e)
-        total = np.where(np.isfinite(ordinary), ordinary, total)
+        rest = summed(product, da, operand, np.where(e > top - MAX_POWER, EXPONENT_OF_ZERO, e))
+        total = np.where(np.isinf(total), total, total + rest)
     return total
 
 

@@ -103,8 +103,15 @@ def measure_memory(exp: Experiment, cell: str, seeds: Iterable[int]) -> Memory:
     for seed in at_least_one("seeds", seeds):
         flow = run(replace(exp, seed=seed))
         observed.extend(observe(flow, [memory_biases(flow.trace)]))
-    bias = None if exp.chrono else build_cell(exp).memory_sign * getattr(exp, BIAS_FIELDS[cell]) + 0.0  # never −0
-    return summarised(cell, bias, observed)
+    return summarised(cell, remembering_bias(exp, cell), observed)
+
+
+def remembering_bias(exp: Experiment, cell: str) -> float | None:
+    """The bias of a cell's memory gate, its sign such that high keeps; None with Chrono, where every unit has its own."""
+    check_choice("cell", cell, BIAS_FIELDS)
+    check_experiment(exp)
+    sign = build_cell(replace(exp, cell=cell)).memory_sign
+    return None if exp.chrono else sign * getattr(exp, BIAS_FIELDS[cell]) + 0.0  # never −0
 
 
 def sweep_memory(exp: Experiment, cell: str, biases: Iterable[float], seeds: Iterable[int]) -> tuple[Memory, ...]:

@@ -162,7 +162,9 @@ def read_input(kind: str, text: str, length: int, batch: int, seed: int, next_wa
         "impulse": lambda: impulse(length, batch),
     }
     sequences = make[kind]()
-    sequences.x.flags.writeable = sequences.targets.flags.writeable = False
+    for array in (sequences.x, sequences.targets, sequences.mask):
+        if array is not None:
+            array.flags.writeable = False
     return sequences
 
 

@@ -67,10 +67,11 @@ def forward(
     Raises ValueError on input that does not fit, ForwardOverflow where the state leaves float64's range.
     """
     cell = as_cell(cell)
-    params = check_params(cell, params)
-    x = finite_array("x", x, ("T", "B", params["weight_ih_l0"].shape[-1]))
+    # copies, here and below: a trace must not change with the caller's arrays
+    arrays = {name: array.copy() for name, array in check_params(cell, params).items()}
+    x = finite_array("x", x, ("T", "B", arrays["weight_ih_l0"].shape[-1]))
     steps, batch, _ = x.shape
-    hidden = params["weight_hh_l0"].shape[-1]
+    hidden = arrays["weight_hh_l0"].shape[-1]
     if steps < 1 or batch < 1:
         raise ValueError(f"x must hold at least one step and one sequence, got shape {x.shape}")
     if c0 is not None and not cell.has_c:
@@ -78,11 +79,11 @@ def forward(
     h0 = None if h0 is None else finite_array("h0", h0, (batch, hidden))
     c0 = None if c0 is None else finite_array("c0", c0, (batch, hidden))
     if mask is not None:
-        mask = np.array(mask)  # a copy: the trace must not change with the caller's array
+        mask = np.array(mask)
         if mask.dtype != np.bool_ or mask.shape != (steps, batch):
             raise ValueError(f"mask must be boolean of shape {(steps, batch)}, got {mask.dtype} {mask.shape}")
     check_memory(cell, steps, batch, hidden, x.shape[-1])
-    trace = unroll(cell, params, x, h0, c0, mask)
+    trace = unroll(cell, arrays, x, h0, c0, mask)
     step = first_overflow(trace)
     if step is not None:
         raise ForwardOverflow(step, steps)
@@ -129,7 +130,7 @@ def blank_trace(cell: Cell, params: Params, x: Array, mask: NDArray[np.bool_] | 
     return Trace(
         cell,
         params,
-        x,
+        x=columns(rows[:-1, ..., hidden:-1, :]),
         h=columns(rows[..., :hidden, :]),
         c=columns(np.empty((steps + 1, *lead, hidden, batch), dtype)) if cell.has_c else None,
         mask=mask,
@@ -245,6 +246,9 @@ def pull_back(trace: Trace, direct: Array, read: NDArray[np.bool_], keep_a: bool
     dh, dc = arriving.get(steps, np.zeros(shape[1:])), np.zeros(shape[1:]) if cell.has_c else None
     for b in blocks_back(loop, dh, dc, arriving, steps, block):
         exponent[b.stop : b.start] = b.exponent
+    for mantissa in (mantissa_h, mantissa_c):  # where no exponent is needed, grad_h is this same array
+        if mantissa is not None:
+            mantissa.flags.writeable = False
     return Flow(
         trace, direct, read, mantissa_h, mantissa_c, exponent, by_slot(mantissa_a, cell.slots) if keep_a else None
     )

@@ -106,7 +106,9 @@ def test_the_title_is_the_step_s_factor():
     told = re.fullmatch(r"Step 20 of the LSTM multiplies the gradient by (.+): ‖∂L/∂h₁₉‖ = (.+)", got)
     before = 10.0 ** d.log10_norm_h[19]
     assert d.log10_norm_h[20] == pytest.approx(0.0, abs=1e-12)  # a unit probe, so both numbers are one
-    assert told and told[1] == told[2] and float(told[1]) == pytest.approx(before, rel=0.05)
+    assert told
+    assert told[1] == told[2]
+    assert float(told[1]) == pytest.approx(before, rel=0.05)
     assert d.log10_norm_h[18] - d.log10_norm_h[19] != pytest.approx(d.log10_norm_h[18], abs=0.1)
     factor = float(title_of(d, 19).partition(" by ")[2].partition(":")[0])
     assert factor == pytest.approx(10.0 ** (d.log10_norm_h[18] - d.log10_norm_h[19]), rel=0.05)

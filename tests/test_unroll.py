@@ -1,6 +1,8 @@
 """Forward and backward: masks, overflow, extreme gradients, refused input."""
 
+import math
 from decimal import Decimal, localcontext
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -15,10 +17,11 @@ from helpers import (
     textbook,
     zero_params,
 )
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 import gradflow as gf
+from gradflow.activations import Activation
 from gradflow.flow import elementwise, outer, summed
 
 MASKS = {
@@ -188,20 +191,41 @@ def test_a_dead_relu_is_exactly_zero_and_a_nearly_dead_one_is_not():
     np.testing.assert_allclose(log, -100.0 * np.arange(50, -1, -1), rtol=0, atol=1e-9)
 
 
-@given(
-    factors=st.lists(st.integers(-900, 900), min_size=1, max_size=30),
-    late=st.integers(-900, 900),
-)
-def test_any_chain_of_factors(factors, late):
-    """A gate's chain with a factor of its own at every step, from 2^-900 to 2^900: exponents simply add up.
+class Chain(gf.RNN):
+    """One unit that is always 0, so that with unit weights a step's factor is 2^x_t: no other chain has one for every step."""
 
-    One unit, h = 0: the slope is 1 and W is one, but each sequence of the batch has its own factor instead.
-    """
-    for factor in factors[:3]:
-        trace = linear_rnn([[2.0**factor]], len(factors))
-        flow = backward(trace, last_row(trace, [2.0**late]))
-        want = (late + factor * np.arange(len(factors), -1, -1)) * np.log10(2.0)
-        np.testing.assert_allclose(flow.log10_norm[:, 0], want, rtol=1e-14, atol=1e-9)
+    phi = Activation(
+        "chain", "chain", lambda a, out: np.multiply(a, 0.0, out), lambda a, y, out: np.exp2(a, out), np.inf
+    )
+
+
+NOTHING = -5000  # 2^-5000 is exactly zero in float64
+
+
+@given(data=st.data(), steps=st.integers(1, 80), batch=st.integers(1, 2))
+def test_any_chain_of_factors(data, steps, batch):
+    """Factors from 2^-900 to 2^900 and zeros, and gradients that arrive on the way, as exact fractions."""
+    exponent = st.integers(-900, 900)
+    factors = np.array(
+        data.draw(st.lists(st.just(NOTHING) | exponent, min_size=steps * batch, max_size=steps * batch)), float
+    ).reshape(steps, batch)
+    arrivals = data.draw(st.dictionaries(st.integers(0, steps), exponent, max_size=4))
+    params = {f"{name}_l0": np.ones((1, 1)) for name in ("weight_ih", "weight_hh")}
+    params |= {f"{name}_l0": np.zeros(1) for name in ("bias_ih", "bias_hh")}
+    direct = np.zeros((steps + 1, batch, 1))
+    for t, late in arrivals.items():
+        direct[t] = 2.0**late
+    flow = backward(gf.forward(Chain(), params, factors[..., None]), direct)
+    for n in range(batch):
+        gradient = Fraction(float(direct[-1, n, 0]))
+        for t in range(steps - 1, -1, -1):
+            factor = factors[t, n]
+            if factor == NOTHING and gradient and direct[t, n, 0]:  # else it arrives out of reach and reads 0
+                assume(abs(gradient) < Fraction(2) ** 900 * Fraction(float(direct[t, n, 0])))
+            gradient *= 0 if factor == NOTHING else Fraction(2) ** int(factor)
+            gradient += Fraction(float(direct[t, n, 0]))
+            want = math.log10(gradient.numerator) - math.log10(gradient.denominator) if gradient else -math.inf
+            assert flow.log10_norm[t, n] == pytest.approx(want, rel=1e-14, abs=1e-9)
 
 
 @given(
@@ -244,6 +268,72 @@ def test_a_parameters_gradient_survives_beside_an_exploded_one():
     trace = gf.forward("rnn", params, x)
     flow = gf.backward(trace, last_row(trace))
     assert flow.grads["weight_ih_l0"][0, 0] == pytest.approx(1 / np.cosh(1.0) ** 2, rel=1e-14)
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_what_arrives_after_an_exploded_gradient_has_died_is_not_lost(batch):
+    x = np.full((15, batch, 1), 1.0 - 1e10)  # h stays 1
+    x[10:14], x[[0, 14]] = -1e12, 1.0  # but for four steps it is dead
+    params = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[1e10]], "bias_ih_l0": [0.0], "bias_hh_l0": [0.0]}
+    trace = gf.forward(gf.RNN("relu"), params, x)
+    direct = np.zeros((16, batch, 1))
+    direct[15] = direct[10] = 1.0
+    got = backward(trace, direct).log10_norm[:, 0]
+    np.testing.assert_allclose(got[:11], 10.0 * np.arange(10, -1, -1), atol=1e-12)
+    assert np.isneginf(got[11:14]).all()
+
+
+def test_a_dead_unit_s_gradient_stands_beside_an_exploded_one_s():
+    """Two units that do not meet: one explodes, the other lives at the last step only, where its gradient is 1."""
+    steps = 200
+    x = np.zeros((steps, 1, 2))
+    x[..., 0] = np.where(np.arange(steps) == 0, 1.0, 1.0 - 1e4)[:, None]
+    x[:, 0, 1] = -1.0
+    x[-1, 0, 1] = 3.0
+    zeros = np.zeros(2)
+    params = {"weight_ih_l0": np.eye(2), "weight_hh_l0": np.diag([1e4, 0.0]), "bias_ih_l0": zeros, "bias_hh_l0": zeros}
+    trace = gf.forward(gf.RNN("relu"), params, x)
+    np.testing.assert_array_equal(trace.h[1:, 0, 0], 1.0)
+    grads = backward(trace, last_row(trace, [1.0, 1.0])).grads
+    np.testing.assert_array_equal(grads["weight_ih_l0"][1], [1.0 - 1e4, 3.0])
+    assert grads["bias_ih_l0"][1] == 1.0
+    assert np.isposinf(grads["bias_ih_l0"][0])
+
+
+def test_two_explosions_of_opposite_sign_are_no_nan():
+    factors = np.array([900.0, 900.0, 900.0, 900.0, NOTHING, NOTHING, 900.0, 900.0])
+    params = {"weight_ih_l0": [[1.0]], "weight_hh_l0": [[1.0]], "bias_ih_l0": [0.0], "bias_hh_l0": [0.0]}
+    direct = np.zeros((9, 1, 1))
+    direct[8], direct[4] = -4.0, 1.0  # from the end −2^1802, from the middle 2^3600
+    grads = backward(gf.forward(Chain(), params, factors[:, None, None]), direct).grads
+    assert np.isposinf(grads["weight_ih_l0"])
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_results_do_not_change_with_the_caller_s_arrays(name):
+    params, x = params_for(name), scatter((6, 2, 3), 7)
+    mask, states = np.ones((6, 2), bool), [scatter((2, 4), 8), scatter((2, 4), 9)]
+    mask[:2, 1] = False
+    direct = scatter((7, 2, 4), 10)
+    cell = CELLS[name]()
+
+    def run(arrays):
+        return gf.forward(cell, params, arrays[0], *(arrays[1 : 3 if cell.has_c else 2]), mask=arrays[3])
+
+    given = [x, *states, mask]
+    want = backward(run(given), direct)
+    wanted = {"h": want.grad_h, "x": want.grad_x, **want.grads, "direct": want.log10_norm_direct}
+    trace = run(given)
+    for array in (*given, *params.values()):
+        array[...] = 0
+    np.testing.assert_array_equal(trace.x, scatter((6, 2, 3), 7))
+    flow = backward(trace, direct)
+    direct[...] = 0.0
+    got = {"h": flow.grad_h, "x": flow.grad_x, **flow.grads, "direct": flow.log10_norm_direct}
+    for key, array in wanted.items():
+        np.testing.assert_array_equal(got[key], array)
+    with pytest.raises(ValueError, match="read-only"):
+        flow.grad_h[...] = 0.0  # the norms are made of the same numbers
 
 
 def test_a_sum_in_range_is_right_though_its_exponent_is_not():

@@ -7,7 +7,16 @@ import streamlit as st
 
 from gradflow.experiment import Experiment, Knob
 from gradflow.figures import entry_against_bias, gate_values, kept_against_bias, memory_curves
-from gradflow.memory import Memory, entries, measure_memory, memories_frame, observe, pure_gate_law, sweep_memory
+from gradflow.memory import (
+    Memory,
+    entries,
+    measure_memory,
+    memories_frame,
+    observe,
+    pure_gate_law,
+    remembering_bias,
+    sweep_memory,
+)
 from gradflow.memory_findings import GATES, details, entry_title, gates_title, kept_title, memory_title, price, seen
 from gradflow.ui.cache import shared
 from gradflow.ui.chart import draw
@@ -36,25 +45,22 @@ def choose(forget_bias: float, chrono: bool) -> None:
     st.session_state["forget_bias"], st.session_state["chrono"] = forget_bias, chrono
 
 
-def at(bias: float, memories: Iterable[Memory]) -> Memory:
+def at(bias: float | None, memories: Iterable[Memory]) -> Memory:
     """The network with this bias."""
     return next(m for m in memories if m.bias == bias)
 
 
-def chosen(exp: Experiment, cell: str, bias: float, swept: tuple[Memory, ...], seeds: tuple[int, ...]) -> Memory:
+def chosen(exp: Experiment, cell: str, swept: tuple[Memory, ...], seeds: tuple[int, ...]) -> Memory:
     """The network that the controls describe: one of the swept ones where its bias is among theirs."""
-    return at(bias, swept) if is_swept(exp, bias) else shared(measure_memory)(exp, cell, seeds)
-
-
-def is_swept(exp: Experiment, bias: float) -> bool:
-    return bias in BIASES and not exp.chrono
+    bias = remembering_bias(exp, cell)
+    return at(bias, swept) if bias in BIASES else shared(measure_memory)(exp, cell, seeds)
 
 
 def python_code(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> str:
     """A program that prints the page's numbers."""
     lstm, gru = (
-        f"{cell}_sweep[{BIASES.index(bias)}]" if is_swept(exp, bias) else f"gf.measure_memory(exp, '{cell}', seeds)"
-        for cell, bias in (("lstm", exp.forget_bias), ("gru", exp.update_bias))
+        f"{cell}_sweep[{BIASES.index(bias)}]" if bias in BIASES else f"gf.measure_memory(exp, '{cell}', seeds)"
+        for cell, bias in ((cell, remembering_bias(exp, cell)) for cell in ("lstm", "gru"))
     )
     return (
         f"import gradflow as gf\n\n{experiment_code(exp, 'cell')}"
@@ -88,8 +94,8 @@ with problems_told("Forget-gate bias"):
     lstm_sweep = shared(sweep_memory)(unbiased, "lstm", BIASES, seeds)
     gru_sweep = shared(sweep_memory)(unbiased, "gru", BIASES, seeds)
     chrono = shared(measure_memory)(replace(unbiased, chrono=True), "lstm", seeds)
-    lstm = chosen(exp, "lstm", exp.forget_bias, lstm_sweep, seeds)
-    gru = chosen(exp, "gru", exp.update_bias, gru_sweep, seeds)
+    lstm = chosen(exp, "lstm", lstm_sweep, seeds)
+    gru = chosen(exp, "gru", gru_sweep, seeds)
 
 others = [m for m in lstm_sweep if m.bias in SIDE_BY_SIDE and m.bias != lstm.bias]
 side_by_side: list[Memory] = sorted([*others, lstm], key=lambda m: float("inf") if m.bias is None else m.bias)

@@ -42,6 +42,7 @@ EFFECTS = [
     ("seed", 7, ALL, {}),
     ("gru_reset", "before", {GRU, GRU_SWEEP}, {}),
     ("gru_update", "write", {GRU, GRU_SWEEP}, {}),
+    ("update_bias", 2.0, {GRU}, {"gru_update": "write"}),
     # kept for other pages, without effect here: the loss is read once, at the last step
     ("cells", ["rnn"], set(), {}),
     ("sequence_type", "many-to-many", set(), {}),
@@ -70,7 +71,7 @@ def wanted(page):
 
     return {
         LSTM: present("lstm", exp.forget_bias),
-        GRU: present("gru", exp.update_bias),
+        GRU: present("gru", exp.update_bias if exp.gru_update == "keep" else -exp.update_bias),
         LSTM_SWEEP: sweeps["lstm"],
         GRU_SWEEP: sweeps["gru"],
     }
@@ -203,7 +204,12 @@ def test_a_bad_sentence_is_answered_with_a_sentence(page):
 
 @pytest.mark.parametrize(
     "settings",
-    [{}, {"forget_bias": 5.0, "memory_quantity": "joint", "seed": 3}, {"chrono": True, "gru_update": "write"}],
+    [
+        {},
+        {"forget_bias": 5.0, "memory_quantity": "joint", "seed": 3},
+        {"chrono": True, "gru_update": "write"},
+        {"update_bias": 2.0, "gru_update": "write"},
+    ],
     ids=str,
 )
 def test_the_python_that_makes_this_prints_the_page_s_numbers(page, tmp_path, settings):

@@ -121,7 +121,11 @@ def test_every_control_can_be_hidden_by_its_name():
 
 def test_a_page_s_sliders_end_where_it_is_still_quick():
     controls = Visit(**SMALL).controls
-    assert {key: controls[key].max for key in ("length", "hidden", "seed")} == {"length": 300, "hidden": 128, "seed": 99}
+    assert {key: controls[key].max for key in ("length", "hidden", "seed")} == {
+        "length": 300,
+        "hidden": 128,
+        "seed": 99,
+    }
 
 
 BAD = {
