@@ -49,6 +49,8 @@ def check_number(field: str, value: object, low: float, high: float, integer: bo
 
 def as_numbers(field: str, value: object, kinds: str = "biuf") -> NDArray:
     """`value` as a float64 array, or a complex128 one if `kinds` has "c" and it is complex; ValueError otherwise."""
+    if np.ma.is_masked(value):
+        raise ValueError(f"{field} must have no masked entries: they would be read as numbers")
     try:
         array = np.asarray(value)
     except ValueError:  # rows of different lengths

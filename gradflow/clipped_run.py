@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from gradflow.activations import Array
+from gradflow.checks import check_number
 from gradflow.clipping import clip_by_norm
 from gradflow.experiment import Experiment, run
 from gradflow.measures import log10_factor, verdict
@@ -38,6 +39,7 @@ def clipped_run(exp: Experiment, threshold: float) -> ClippedRun:
 
     Raises ValueError where their norm is not finite, ForwardOverflow as `run` does.
     """
+    check_number("threshold", threshold, 0.0, np.inf)
     flow = run(exp)
     clipped = clip_by_norm(flow.grads, threshold)
     return ClippedRun(exp.spectral_radius, flow.log10_norm[:, 0], clipped.norm_before, clipped.norm_after)

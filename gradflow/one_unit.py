@@ -259,8 +259,8 @@ def overflow_step(w: float, b: float, h0: float) -> int | None:
     rest = b / (1.0 - w)
     growing = max(w * h0 + b, 0.0) - rest
     sure = max(0, math.floor((LOG_MAX - math.log(growing)) / math.log(w)) - 2)
-    half = sure // 2  # the whole power may overflow where `growing` is small
-    h, t = w**half * growing * w ** (sure - half) + rest, 1 + sure
+    third = sure // 3  # the whole power may overflow where `growing` is small, and half of it where it is the smallest
+    h, t = w**third * growing * w**third * w ** (sure - 2 * third) + rest, 1 + sure
     while math.isfinite(h):
         h, t = w * h + b, t + 1
     return t

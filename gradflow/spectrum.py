@@ -96,8 +96,9 @@ def mean_field(sigma_w: float, input_variance: float, activation: str = "tanh") 
         return float(sigma_w**2 * density @ np.square(phi.value(np.sqrt(q) * z)) + input_variance)
 
     low, high = 0.0, sigma_w**2 + input_variance  # |φ| ≤ 1, and q ↦ second moment is concave: bisect from above
-    if second_moment(1e-12) > 1e-12:
-        low = 1e-12
+    least = min(1e-12, input_variance) or 1e-12  # without input it is 0 that grows, or stays
+    if second_moment(least) > least:
+        low = least
         while low < (middle := 0.5 * (low + high)) < high:  # down to neighbouring numbers
             low, high = (middle, high) if second_moment(middle) > middle else (low, middle)
     else:
@@ -116,6 +117,8 @@ def lyapunov_exponents(
     frame follows the Jacobians W diag(tanh′ x) and is made orthonormal again every step; ln |R_ii| accumulates.
     """
     w = square_matrix("w_hh", w_hh)
+    if np.iscomplexobj(w):
+        raise ValueError(f"w_hh must be real, got {w.dtype}")
     hidden = len(w)
     count = hidden if count is None else count
     check_number("steps", steps, 1, 10**7, integer=True)

@@ -10,7 +10,7 @@ from gradflow.activations import Array
 from gradflow.checks import check_choice
 from gradflow.experiment import Experiment, build_cell, check_experiment, read_sequences, run
 from gradflow.measures import band, half_life, log10_factor, median_factor, verdict
-from gradflow.sweeps import listed, sweep
+from gradflow.sweeps import at_least_one, listed, sweep
 from gradflow.unroll import ForwardOverflow
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def summarise(
     """The same input, seeds and loss through each cell; a cell without c is left out where `quantity` is "dL/dc"."""
     check_experiment(exp)
     check_choice("quantity", quantity, QUANTITIES)
-    seeds = listed("seeds", seeds)
+    seeds = at_least_one("seeds", seeds)
     by_cell = {cell: summarise_cell(replace(exp, cell=cell), seeds, quantity) for cell in listed("cells", cells)}
     return {cell: summary for cell, summary in by_cell.items() if summary is not None}
 

@@ -96,9 +96,7 @@ def sweep(exp: Experiment, field: str, values: Iterable[Any]) -> Sweep:
     """
     check_experiment(exp)
     check_choice("field", field, NUMERIC)
-    experiments = [replace(exp, **{field: value}) for value in listed("values", values)]
-    if not experiments:
-        raise ValueError(f"values must hold at least one value of {field}, got none")
+    experiments = [replace(exp, **{field: value}) for value in at_least_one("values", values)]
     values = tuple(getattr(e, field) for e in experiments)  # Python's numbers
     measured = measure_all(experiments)
     rows = max(len(m.log10_norm) for m in measured)
@@ -140,7 +138,7 @@ def compare(exp: Experiment, field: str, values: Iterable[Any], seeds: Iterable[
     """One sweep over seeds for each value of any knob: same seeds, same input, one difference."""
     check_experiment(exp)
     check_choice("field", field, [name for name in KNOBS if name != "seed"])
-    seeds = listed("seeds", seeds)
+    seeds = at_least_one("seeds", seeds)
     return {value: sweep(replace(exp, **{field: value}), "seed", seeds) for value in listed("values", values)}
 
 

@@ -42,8 +42,11 @@ def map_on_cores(function: Callable[[A], R], arguments: list[A]) -> list[R]:
         try:
             for k, argument in jobs:
                 done[k] = worker.call(function, argument)
+        except Unknown:
+            pass  # what it was at is left over, here and where it is gone
         except Gone:
-            return  # what it was at is left over
+            staff.vacancies.put(None)
+            return
         except BaseException:  # whatever was raised there: nobody goes on, and the worker stays
             drop(jobs)
             staff.workers.put(worker)
@@ -73,7 +76,9 @@ class Staff:
         count = cores() - 1
         self.workers: SimpleQueue[Worker] = SimpleQueue()  # those that are free
         self.threads = ThreadPoolExecutor(max(1, count))
-        self.vacancies = iter(range(count))
+        self.vacancies: SimpleQueue[None] = SimpleQueue()
+        for _ in range(count):
+            self.vacancies.put(None)
 
     def hire(self) -> None:
         """Starts a worker, which takes a moment."""
@@ -93,15 +98,21 @@ STAFFS: dict[int, Staff] = {}  # by process: what is forked from one has workers
 
 
 def staff_of(process: int) -> Staff:
-    """The staff of this process; the first to ask has its workers hired."""
+    """The staff of this process; whoever asks has workers hired where they are wanting."""
     staff = STAFFS.get(process) or STAFFS.setdefault(process, Staff())
-    for _ in staff.vacancies:  # each is taken once, whoever else asks at the same time
-        Thread(target=staff.hire, daemon=True).start()
+    with suppress(Empty):
+        while True:
+            staff.vacancies.get_nowait()  # each is taken once, whoever else asks at the same time
+            Thread(target=staff.hire, daemon=True).start()
     return staff
 
 
 class Gone(Exception):
     """A worker has ended, or can't be understood and was ended."""
+
+
+class Unknown(Exception):
+    """A worker does not know what it was sent, such as a class of a notebook's own."""
 
 
 class Worker:
@@ -119,20 +130,24 @@ class Worker:
         assert self.process.stdout
         self.to, self.back = self.process.stdin, self.process.stdout
         register(self.end)
-        self.exchange(None)
+        self.exchange(b"")  # whether it is there
 
     def call(self, function: Callable[[A], R], argument: A) -> R:
-        """function(argument); what is raised there is raised here."""
-        result, error = self.exchange((function, argument))
+        """function(argument); what is raised there is raised here, Unknown where the worker does not know one of them."""
+        # before anything is sent: half a message would be taken for the beginning of the next
+        answer = self.exchange(pickle.dumps((function, argument)))
+        if answer is None:
+            raise Unknown
+        result, error = answer
         if error is not None:
             raise error
         return result
 
-    def exchange(self, message: Any) -> Any:
-        # before anything is sent: half a message would be taken for the beginning of the next
-        whole = pickle.dumps(message)
+    def exchange(self, message: bytes) -> Any:
         try:
-            self.to.write(whole)
+            pickle.dump(
+                message, self.to
+            )  # within another message, so that it can be read to its end by who can't open it
             self.to.flush()
             return pickle.load(self.back)
         except Exception as error:  # an answer that was not read to its end would be taken for the next one's
@@ -156,13 +171,17 @@ def serve() -> None:
         while True:
             results.write(reply(pickle.load(sys.stdin.buffer)))
             results.flush()
-    except Exception:  # the owner is gone, or sent what is not known here and will do it itself
+    except Exception:  # the owner is gone
         os._exit(0)  # without a last try to send what nobody reads
 
 
-def reply(message: tuple[Callable[[Any], Any], Any] | None) -> bytes:
-    """What the call gives and what it raises; no message asks whether the worker is there."""
+def reply(message: bytes) -> bytes:
+    """What the call gives and what it raises; None where it is not known here."""
     try:
-        return pickle.dumps((message and message[0](message[1]), None))
+        function, argument = pickle.loads(message)
+    except Exception:
+        return pickle.dumps(None)
+    try:
+        return pickle.dumps((function(argument), None))
     except Exception as error:  # raised again by the owner
         return pickle.dumps((None, error))

@@ -203,12 +203,33 @@ def test_beyond_the_length_a_truncation_counts_as_full():
     [
         (5, [0], "cells must be a list"),
         (["rnn"], 5, "seeds must be a list"),
-        (["rnn"], [], "at least one value of seed"),
+        (["rnn"], [], "seeds must hold at least one value, got none"),
     ],
 )
 def test_a_summary_names_what_it_cannot_go_through(cells, seeds, message):
     with pytest.raises(ValueError, match=message):
         gf.summarise(EXP, cells, seeds)
+
+
+def test_no_seeds_are_told_by_their_name():
+    with pytest.raises(ValueError, match="seeds must hold at least one value, got none"):
+        gf.compare(EXP, "cell", ["rnn"], [])
+
+
+@pytest.mark.parametrize("threshold", [-1, np.nan, "1"])
+def test_a_threshold_is_told_by_its_name(threshold):
+    with pytest.raises(ValueError, match=r"threshold must be in \[0, inf\], got"):
+        clipped_run(EXP, threshold)
+
+
+def test_masked_entries_are_not_read_as_numbers():
+    x = np.ma.masked_array(np.ones((3, 1, 2)), False)
+    params = gf.build(gf.Experiment(input="series", length=3)).params
+    params["weight_ih_l0"] = np.ones((32, 2))
+    gf.forward("rnn", params, x)
+    x[0] = np.ma.masked
+    with pytest.raises(ValueError, match="x must have no masked entries"):
+        gf.forward("rnn", params, x)
 
 
 def test_no_cells_have_no_summaries():

@@ -218,6 +218,10 @@ def test_any_kind_of_number_is_a_number(kind):
     assert gf.two_cycle("tanh", kind(-3), kind(1)) == gf.two_cycle("tanh", -3.0, 1.0)
 
 
+def test_the_smallest_start_takes_longest_to_leave():
+    assert gf.one_unit("relu", 2.0, 0.0, h0=2.0**-1074).leaves == 1074 + 1024
+
+
 def test_a_unit_that_stays_finite_does_not_end_where_another_start_overflows():
     unit = gf.one_unit("relu", 2.0, -1.0, h0=0.5, steps=2000)
     assert len(unit.h) == 2001

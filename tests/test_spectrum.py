@@ -152,6 +152,9 @@ def test_mean_field_in_closed_forms():
     assert gf.mean_field(1.2, 0.3, "relu").q == pytest.approx(0.3 / 0.28)
     linear = gf.mean_field(0.8, 0.0)
     assert (linear.q, linear.chi) == (0.0, pytest.approx(0.64))
+    # a small variance s² makes q = s² / (1 − σ_w²), and √(s² / 2) at the edge: tanh² is q − 2q² there
+    assert gf.mean_field(0.5, 1e-13).q == pytest.approx(1e-13 / 0.75)
+    assert gf.mean_field(1.0, 1e-13).q == pytest.approx((1e-13 / 2.0) ** 0.5, rel=1e-5)
     assert gf.mean_field(0.0, 0.5) == gf.MeanField(pytest.approx(0.5), 0.0)
     assert gf.mean_field(1.0, 0.0, "sigmoid").chi < 1 / 16
 
@@ -245,6 +248,7 @@ def test_lyapunov_exponents_of_a_quiet_network_are_the_eigenvalues():
         (lambda: gf.mean_field(1.0, np.nan), "input_variance must be in .*got nan"),
         (lambda: gf.mean_field(1.0, 0.5, "elu"), "activation must be one of .*got 'elu'"),
         (lambda: gf.mean_field(51.0, 0.5), r"sigma_w must be in \[0, 50\], got 51.0"),
+        (lambda: gf.lyapunov_exponents(np.eye(2) * 1j), "w_hh must be real, got complex128"),
         (lambda: gf.lyapunov_exponents(np.eye(2), steps=0), "steps must be a whole number in .*got 0"),
         (lambda: gf.lyapunov_exponents(np.eye(2), burn_in=-1), "burn_in must be a whole number in .*got -1"),
         (lambda: gf.lyapunov_exponents(np.eye(2), count=3), r"count must be a whole number in \[1, 2\], got 3"),

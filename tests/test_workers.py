@@ -80,7 +80,8 @@ def test_what_cannot_be_sent_does_no_harm(team):
         map_on_cores(eval, ["__import__('time').sleep(0.05) or __import__('threading').Lock()"] * 4)
     wait_until(team.qsize)
     assert map_on_cores(known_here, [1, 2, 3]) == [2, 3, 4]
-    assert not team.qsize()
+    wait_until(team.qsize)
+    assert team.get().call(abs, -1) == 1
 
 
 def known_here(number):
@@ -100,6 +101,18 @@ def test_a_worker_that_is_gone_is_done_without(team):
     team.put(worker)
     assert map_on_cores(abs, [-1, -2, -3]) == [1, 2, 3]
     assert not team.qsize()
+
+
+def test_the_next_sweep_has_another_in_its_place(team):
+    worker = team.get()
+    worker.process.kill()
+    team.put(worker)
+    assert map_on_cores(abs, [-1, -2, -3]) == [1, 2, 3]
+    assert map_on_cores(abs, [-1, -2, -3]) == [1, 2, 3]
+    wait_until(team.qsize)
+    found = map_on_cores(eval, [WHO] * 8)
+    assert len(set(found)) == 2
+    assert worker.process.pid not in found
 
 
 def test_one_that_goes_in_the_middle_leaves_nothing_undone(team):
