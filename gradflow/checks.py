@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 def shown(value: object) -> str:
     """The value as a message shows it: its repr, cut to a readable length."""
     try:
-        text = repr(value)
+        text = " ".join(repr(value).split())  # an array's is over several lines
     except ValueError:  # Python does not write out an integer of more than 4300 digits
         text = f"a value of type {type(value).__name__} that is too long to show"
     return text if len(text) <= 60 else f"{text[:57]}…"
@@ -57,7 +57,8 @@ def as_numbers(field: str, value: object, kinds: str = "biuf") -> NDArray:
         array = np.array(None)
     if array.dtype.kind not in kinds:
         raise ValueError(f"{field} must be an array of numbers, got {shown(value)}")
-    return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
+    with np.errstate(over="ignore"):  # a longer number becomes inf, and is told as such
+        return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
 
 
 def square_matrix(field: str, value: ArrayLike) -> NDArray:

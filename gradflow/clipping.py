@@ -54,7 +54,7 @@ def clip_by_norm(
 
 def clip_by_value(grads: Mapping[str, ArrayLike], limit: float) -> Clipped:
     """Limits every entry to [−limit, limit], as `torch.nn.utils.clip_grad_value_`; this turns the direction."""
-    limit = check_number("limit", limit, 0.0, np.finfo(float).max)
+    limit = check_number("limit", limit, 0.0, np.inf)
     before = as_gradients(grads)
     return compared(before, {name: np.clip(grad, -limit, limit) for name, grad in before.items()})
 

@@ -1,10 +1,8 @@
 """Experiment: the one list of knobs, from which controls, links, messages, captions and snippets are made."""
 
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from functools import cached_property
 from typing import Any
-
-import numpy as np
 
 from gradflow.activations import ACTIVATIONS, Array
 from gradflow.cells import CELLS, GRU, Cell
@@ -47,24 +45,17 @@ def knob(default: Any, label: str, help: str, **more: Any) -> Any:
 
 
 def check_knobs(knobs: Any) -> None:
-    """ValueError unless every field allows its value; NumPy's numbers become Python's, as a small one would overflow."""
+    """ValueError unless every field allows its value; numbers become Python's, as a small one of NumPy's would overflow."""
     for f in fields(knobs):
-        value = getattr(knobs, f.name)
-        check_knob(f, value)
-        if isinstance(value, (np.integer, np.floating)):
-            object.__setattr__(knobs, f.name, value.item())
-
-
-def check_knob(f: Field, value: object) -> None:
-    """ValueError unless the field allows the value."""
-    k: Knob = f.metadata["knob"]
-    if k.choices:
-        check_choice(f.name, value, k.choices)
-    elif isinstance(f.default, bool):
-        if not isinstance(value, bool):
-            raise ValueError(f"{f.name} must be True or False, got {shown(value)}")
-    elif k.step:
-        check_number(f.name, value, k.low, k.high, integer=isinstance(f.default, int), unit=k.unit)
+        k, value = f.metadata["knob"], getattr(knobs, f.name)
+        if k.choices:
+            check_choice(f.name, value, k.choices)
+        elif isinstance(f.default, bool):
+            if not isinstance(value, bool):
+                raise ValueError(f"{f.name} must be True or False, got {shown(value)}")
+        elif k.step:
+            number = check_number(f.name, value, k.low, k.high, integer=isinstance(f.default, int), unit=k.unit)
+            object.__setattr__(knobs, f.name, number)
 
 
 @dataclass(frozen=True)
@@ -237,7 +228,8 @@ def build(exp: Experiment) -> Network:
     cell = build_cell(exp)
     sequences, readout = placed(reading(exp), exp.sequence_type, exp.loss, exp.reduction, exp.hidden, exp.seed)
     steps, batch, inputs = sequences.x.shape
-    check_memory(cell, steps, batch, exp.hidden, inputs)
+    logits = int(readout.rows.sum()) * len(readout.params["bias_hy"]) if readout.kind == "prediction" else 0
+    check_memory(cell, steps, batch, exp.hidden, inputs, logits)
     params = draw_params(
         cell,
         inputs,

@@ -85,13 +85,19 @@ def verdict_sentence(s: Summary) -> str:
     if math.isnan(s.log10_factor):
         return "has no gradient to carry: the loss does not depend on the last state"
     if s.log10_factor == -math.inf:
-        return "loses it all: in at least half of the runs what reaches the first step is exactly zero in float64"
+        return f"loses it all: {nothing_arrives(s)}"
     if s.verdict == "exploding":
         doubling = math.log10(2.0) / s.log10_factor
         return f"multiplies the gradient by {number(s.per_step_factor)} per step: it doubles every {steps(doubling)}"
     if s.verdict == "stable":
         return f"keeps the gradient within a factor of 100: {number(s.per_step_factor)} per step"
     return f"keeps {number(s.per_step_factor)} of the gradient per step: half is gone every {steps(s.half_life)}"
+
+
+def nothing_arrives(s: Summary) -> str:
+    """In how many runs nothing does, as far as the band tells."""
+    few = "" if s.high[0] == -math.inf else "in at least half of the runs "
+    return f"{few}what reaches the first step is exactly zero"
 
 
 def title(summaries: Mapping[str, Summary]) -> str:
@@ -120,7 +126,12 @@ def title(summaries: Mapping[str, Summary]) -> str:
             f"{NAMES[worst.cell]} {number(worst.per_step_factor)}: "
             f"half is gone every {number(best.half_life)} and {steps(worst.half_life)}"
         )
-    return f"{NAMES[best.cell]} {verdict_sentence(best)}; {NAMES[worst.cell]} {verdict_sentence(worst)}"
+    lost = [s.cell for s in summaries.values() if s.log10_factor == -math.inf]
+    if 1 < len(lost) < len(order):
+        rest = f"{listed(NAMES[cell] for cell in lost)} lose it all"
+    else:
+        rest = f"{NAMES[worst.cell]} {verdict_sentence(worst)}"
+    return f"{NAMES[best.cell]} {verdict_sentence(best)}; {rest}"
 
 
 def many_losses(s: Summary) -> bool:
@@ -155,18 +166,21 @@ def words(exp: Experiment, summaries: Mapping[str, Summary], seeds: int, direct:
     """The sentences beside the curves: what one sees, why, what to try; then what the picture must not hide."""
     text = [DIRECT] if direct else [SEEN[exp.sequence_type], WHY]
     if exp.rescale and not exp.chrono and not direct:
-        text.append("Try a spectral radius of 1.5, then a forget-gate bias of 4.")
+        radius, bias = 0.5 if exp.spectral_radius == 1.5 else 1.5, 0 if exp.forget_bias == 4.0 else 4
+        text.append(f"Try a spectral radius of {radius}, then a forget-gate bias of {bias}.")
     text += [note(s) for s in summaries.values() if note(s)]
     length, typed = max((s.length for s in summaries.values()), default=0), len(characters(exp.text))
     if exp.input == "text" and length < typed - (exp.loss == "prediction"):  # the last one is then predicted, not read
         read = "is" if length == 1 else f"{length} are"
-        text.append(f"Of {typed} characters only the last {read} read: raise the sequence length.")
+        text.append(f"Of {typed} characters only the last {read} read, as many as the sequence length says.")
     elif exp.input == "text" and length < exp.length:
         text.append(f"The sentence is {steps(length)} long, so T is {length}.")
     details = (
         f"Line: median over {seeds} seeds; band: 10–90 %. "
-        f"Loss: {LOSSES[exp.loss]}; {SEQUENCE_TYPES[exp.sequence_type]}. {RULE}"
+        f"Loss: {LOSSES[exp.loss]}; {SEQUENCE_TYPES[exp.sequence_type]}."
     )
+    if not all(map(many_losses, summaries.values())):
+        details += f" {RULE}"
     return " ".join(text) + "\n\n:small[:gray[" + details + "]]"
 
 
@@ -205,5 +219,6 @@ def note(s: Summary, name: str = "") -> str:
         )
     if s.middle.size and math.isinf(float(s.middle[0])):
         last = max(t for t, value in enumerate(s.middle) if math.isinf(float(value)))
-        notes.append(f"up to step {last} at least half of the runs have a gradient of exactly zero in float64")
+        by_c = ", which goes on through c" if CELLS[s.cell]().has_c and s.quantity == "dL/dh" else ""
+        notes.append(f"up to step {last} at least half of the runs have a gradient of exactly zero{by_c}")
     return f"{name or NAMES[s.cell]}: {'; '.join(notes)}." if notes else ""

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -73,7 +73,7 @@ class Flow:
     derivative that arrives at such a step, reads 0.
     `grad_*` and `grads` are plain float64, so that beyond its range they read 0 or ±inf. −inf in a logarithm says zero in
     that sense; +inf says that a single step took a gradient of about 1 out of float64's range, so that from there back it can't
-    be told. All rows t = 0 … T, shapes as in Trace.
+    be told, and `grad_*` may be NaN. All rows t = 0 … T, shapes as in Trace.
     """
 
     trace: Trace
@@ -214,13 +214,18 @@ def summed(product: Callable[[Array, Array, Exponent], Array], da: Array, operan
     """A product's sum over steps and sequences, 2^e taken care of at any size."""
     if not np.count_nonzero(e):  # as most often: there is nothing to take out
         return product(da, operand, e)
-    top = int(e.max())  # taken out of the sum, so that nothing overflows on the way
-    total = np.ldexp(product(da, operand, e - top), top)
-    if top > MAX_POWER and top - int(e.min()) > MAX_POWER:
-        # beside an exploded step an ordinary one has no digits left; it counts where the exploded one adds nothing
-        rest = summed(product, da, operand, np.where(e > top - MAX_POWER, EXPONENT_OF_ZERO, e))
-        total = np.where(np.isinf(total), total, total + rest)
-    return total
+    total: Any = 0.0
+    while (top := int(e.max())) > MAX_POWER:
+        # The largest first, and alone: beside an exploded step an ordinary one has no digits left, it counts where the exploded
+        # one adds nothing.
+        exploded = e > top - MAX_POWER
+        part = np.ldexp(product(da, operand, np.where(exploded, e - top, EXPONENT_OF_ZERO)), top)
+        total = np.where(np.isinf(total), total, total + part)
+        e = np.where(exploded, EXPONENT_OF_ZERO, e)
+    if top > EXPONENT_OF_ZERO:
+        part = np.ldexp(product(da, operand, e - top), top)
+        total = np.where(np.isinf(total), total, total + part)
+    return np.asarray(total)
 
 
 def elementwise(da: Array, operand: Array, e: Exponent) -> Array:

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from gradflow.activations import Array
 from gradflow.cells import Cell
-from gradflow.checks import finite_array, shown
+from gradflow.checks import finite_array, shown, surely_finite
 
 NAMES = ("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0")
 Params = dict[str, Array]
@@ -40,6 +40,9 @@ def check_params(cell: Cell, params: Mapping[str, ArrayLike], field: str = "para
     for name, size in {"bias_ih_l0": rows, "bias_hh_l0": rows, **dict.fromkeys(cell.unit_weights, hidden)}.items():
         if arrays[name].shape != (size,):
             raise ValueError(f"{field}[{name!r}] must have shape ({size},), got {arrays[name].shape}")
+    with np.errstate(over="ignore"):
+        if not surely_finite(arrays["bias_ih_l0"] + arrays["bias_hh_l0"]):
+            finite_array(f"{field}['bias_ih_l0'] + {field}['bias_hh_l0']", arrays["bias_ih_l0"] + arrays["bias_hh_l0"])
     return arrays
 
 

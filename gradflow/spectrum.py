@@ -29,7 +29,7 @@ def log10_jacobian_singular_values(trace: Trace, sequence: int = 0) -> Array:
 
     ∂h_T/∂h_t is total, through c too where there is one. H unit probes at h_T go back at once, carrying exponents, so the
     largest is right at any magnitude; those smaller than it by more than float64's 15 digits cannot be told from rounding
-    and are NaN, and −inf says that the whole Jacobian is zero.
+    and are NaN, as are all where a single step has left float64's range; −inf says that the whole Jacobian is zero.
     """
     check_kind("trace", trace, Trace)
     check_number("sequence", sequence, 0, trace.h.shape[1] - 1, integer=True)
@@ -42,7 +42,9 @@ def log10_jacobian_singular_values(trace: Trace, sequence: int = 0) -> Array:
     alive = flow.mantissa_h.any(-2)  # a probe that has died keeps the exponent it had
     top = np.where(alive, flow.exponent, flow.exponent.min()).max(-1, keepdims=True)
     jacobians = shift(flow.mantissa_h, flow.exponent - top)
-    values = np.linalg.svd(jacobians, compute_uv=False)
+    told = np.isfinite(jacobians).all((-2, -1))
+    values = np.full(jacobians.shape[:-1], np.nan)
+    values[told] = np.linalg.svd(jacobians[told], compute_uv=False)
     log = np.log10(values) + top * LOG10_2
     noise = values < hidden * np.finfo(float).eps * values[:, :1]
     return np.where(noise & (values[:, :1] > 0.0), np.nan, log)

@@ -90,13 +90,15 @@ def forward(
     return trace
 
 
-def check_memory(cell: Cell, length: int, batch: int, hidden: int, inputs: int) -> None:
-    """ValueError where a run would need more than 1 GB."""
-    need = 8.0 * length * batch * (hidden * (3 * cell.slots + len(cell.saves) + 5) + 2 * inputs)
+def check_memory(cell: Cell, length: int, batch: int, hidden: int, inputs: int, logits: int = 0) -> None:
+    """ValueError where a run would need more than 1 GB; `logits` are those of a sequence's whole readout."""
+    states = length * batch * (hidden * (3 * cell.slots + len(cell.saves) + 5) + 2 * inputs)
+    weights = cell.slots * hidden * (hidden + inputs + 1)
+    need = 8.0 * (states + 6 * weights + 6 * batch * logits)
     if need > MAX_BYTES:
         raise ValueError(
             f"length × batch × hidden must fit in {MAX_BYTES / 1e9:g} GB, got {length} × {batch} × {hidden} "
-            f"for {cell.name}, which needs {need / 1e9:.1f} GB"
+            f"for {cell.name} with {inputs} inputs{f' and {logits} logits' if logits else ''}, which needs {need / 1e9:.1f} GB"
         )
 
 

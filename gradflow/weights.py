@@ -168,8 +168,8 @@ def from_torch(state_dict: Mapping[str, Any], cell: str | Cell | None = None) ->
             raise ValueError(f"state_dict must have each array under one name, got both {short} and {name}")
     arrays = {of_cell.get(str(name), str(name)): to_array(str(name), value) for name, value in state_dict.items()}
     if cell is None:
-        shape = arrays["weight_hh_l0"].shape if "weight_hh_l0" in arrays else ()
-        gates = shape[0] / shape[1] if len(shape) == 2 and shape[1] else 1
+        shape = arrays["weight_hh_l0"].shape if "weight_hh_l0" in arrays else (1, 1)  # what lacks is told below
+        gates = shape[0] / shape[1] if len(shape) == 2 and shape[1] else 0
         known = [make() for make in CELLS.values()]
         possible = [c for c in known if not c.unit_weights or any(name in arrays for name in c.unit_weights)]
         cell = {len(c.gates): c for c in possible}.get(gates)  # a cell with weights of its own comes after one without
@@ -183,6 +183,12 @@ def from_torch(state_dict: Mapping[str, Any], cell: str | Cell | None = None) ->
 
 def to_array(name: str, value: Any) -> Array:
     """A float64 copy of an array or a tensor, wherever the tensor lives."""
-    for method in ("detach", "cpu", "double", "numpy"):
-        value = getattr(value, method)() if hasattr(value, method) else value
-    return np.array(as_numbers(f"state_dict[{name!r}]", value))
+    field = f"state_dict[{name!r}]"
+    if hasattr(value, "is_complex") and value.is_complex():  # `double` would drop the imaginary part
+        raise ValueError(f"{field} must be real, got {value.dtype}")
+    try:
+        for method in ("detach", "cpu", "double", "numpy"):
+            value = getattr(value, method)() if hasattr(value, method) else value
+    except (TypeError, NotImplementedError):
+        raise ValueError(f"{field} must hold its numbers, dense, got {shown(value)}") from None
+    return np.array(as_numbers(field, value))

@@ -222,6 +222,26 @@ def test_a_threshold_is_told_by_its_name(threshold):
         clipped_run(EXP, threshold)
 
 
+def test_biases_that_add_up_to_infinity_are_told():
+    params = {**gf.build(EXP).params}
+    params["bias_ih_l0"] = params["bias_hh_l0"] = np.full_like(params["bias_ih_l0"], 1e308)
+    with pytest.raises(ValueError, match=r"params\['bias_ih_l0'\] \+ params\['bias_hh_l0'\] must be finite"):
+        gf.forward(EXP.cell, params, np.zeros((2, 1, params["weight_ih_l0"].shape[1])))
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).max == np.finfo(float).max, reason="long double is float64 here")
+def test_longer_numbers_are_float64_s():
+    with pytest.raises(ValueError, match="w_hh must be finite, got inf"):
+        gf.eigenvalues(np.full((1, 1), np.longdouble("1e4000")))
+    assert type(gf.Experiment(spectral_radius=np.longdouble(0.5)).spectral_radius) is float
+
+
+def test_a_value_is_quoted_on_one_line():
+    with pytest.raises(ValueError, match="x must be") as told:
+        gf.forward("rnn", gf.build(EXP).params, [[["a", "a"]], [["b", "b"]]])
+    assert "\n" not in str(told.value)
+
+
 def test_masked_entries_are_not_read_as_numbers():
     x = np.ma.masked_array(np.ones((3, 1, 2)), False)
     params = gf.build(gf.Experiment(input="series", length=3)).params

@@ -104,7 +104,7 @@ def test_clipping_never_touches_the_flow():
         (lambda: gf.clip_by_norm(GRADS, np.nan), "max_norm must be in .*got nan"),
         (lambda: gf.clip_by_norm(GRADS, "5"), "max_norm must be in .*got '5'"),
         (lambda: gf.clip_by_norm(GRADS, 1.0, eps=-1.0), "eps must be in .*got -1"),
-        (lambda: gf.clip_by_value(GRADS, np.inf), "limit must be in .*got inf"),
+        (lambda: gf.clip_by_value(GRADS, np.nan), "limit must be in .*got nan"),
         (lambda: gf.clip_by_value(GRADS, True), "limit must be in .*got True"),
         (lambda: gf.clip_by_value({"a": "x"}, 1.0), r"grads\['a'\] must be an array of numbers, got 'x'"),
         (lambda: gf.clip_by_value({"a": np.ones(2) * 1j}, 1.0), r"grads\['a'\] must be an array of numbers"),

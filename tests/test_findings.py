@@ -16,6 +16,7 @@ from gradflow.findings import (
     NAMES,
     arrival,
     direct_title,
+    many_losses,
     note,
     number,
     power_of_ten,
@@ -24,6 +25,7 @@ from gradflow.findings import (
     verdict_sentence,
     words,
 )
+from gradflow.ui.cards import cards_html
 
 # ln 2 / −ln 0.79 = 2.9405; log 2 / log 1.3 = 2.6419; with a factor of 1/2 half is gone every step
 NUMBERS = {
@@ -158,7 +160,31 @@ def test_the_words_beside_the_curves_read_well(name, sequence_type):
     reads_well(seen)
     assert seen.endswith(".")
     assert "20 seeds" in details
-    assert "100" in details
+    assert ("exploding: more than 100 times" in details) != all(map(many_losses, CASES[name].values()))
+
+
+def test_all_that_lose_everything_are_named():
+    dead = {cell: summary(cell, 0.5, zero_until=12) for cell in ("rnn", "lstm")}
+    assert title({**dead, "gru": summary("gru", 0.5)}).endswith("; RNN and LSTM lose it all")
+    assert title({"rnn": dead["rnn"]}) == "RNN loses it all: what reaches the first step is exactly zero"
+    half = replace(dead["rnn"], high=np.zeros(51))
+    assert title({"rnn": half, "gru": summary("gru", 0.5)}).endswith(
+        "; RNN loses it all: in at least half of the runs what reaches the first step is exactly zero"
+    )
+    assert note(dead["lstm"]).endswith("exactly zero, which goes on through c.")
+    assert "c" not in note(dead["rnn"]).split()
+
+
+def test_what_is_to_be_tried_is_not_what_is_there():
+    seen = by_cell(VANISHING)
+    assert "Try a spectral radius of 1.5, then a forget-gate bias of 4." in words(gf.Experiment(), seen, 20)
+    there = gf.Experiment(spectral_radius=1.5, forget_bias=4.0)
+    assert "Try a spectral radius of 0.5, then a forget-gate bias of 0." in words(there, seen, 20)
+
+
+def test_a_verdict_that_a_longer_sequence_would_change_names_its_length():
+    for factor, length, said in ((0.41, 2, "stable over 2 steps"), (0.98, 50, "stable"), (0.7, 100, "vanishing")):
+        assert f"RNN: {said}<" in cards_html(by_cell(summary("rnn", factor, length=length)))
 
 
 def test_text_that_is_not_read_is_said():

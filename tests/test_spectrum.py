@@ -104,6 +104,14 @@ def test_jacobians_of_one_sequence_of_a_batch():
         gf.log10_jacobian_singular_values(trace, 3)
 
 
+def test_jacobians_beyond_one_step_s_range_are_not_told():
+    cell = gf.LSTM("relu")
+    params = {key: np.sign(w) * 1e160 if key == "weight_hh_l0" else w for key, w in params_for("lstm", 2, 1, 2).items()}
+    values = gf.log10_jacobian_singular_values(gf.forward(cell, params, scatter((3, 1, 1), 2)))
+    assert np.isnan(values[0]).all()
+    np.testing.assert_allclose(values[-1], 0.0, atol=1e-12)
+
+
 def test_jacobians_that_do_not_fit_are_refused():
     flow = gf.run(gf.Experiment(length=2000, hidden=300, batch=1, init="orthogonal"))
     with pytest.raises(ValueError, match="must fit in 1 GB, got 2000 × 300 × 300"):

@@ -336,6 +336,23 @@ def test_results_do_not_change_with_the_caller_s_arrays(name):
         flow.grad_h[...] = 0.0  # the norms are made of the same numbers
 
 
+@given(
+    terms=st.lists(st.tuples(st.sampled_from([0.0, 1.0, 2.0**-900]), st.integers(-100, 4000)), min_size=1, max_size=8)
+)
+def test_any_sum_is_right_or_beyond_float64(terms):
+    """Exact fractions: small mantissas beside large exponents, zeros that once exploded, all of them beyond 2^1000."""
+    mantissas, exponents = (np.array(column)[:, None] for column in zip(*terms, strict=True))
+    exact = sum((Fraction(m) * Fraction(2) ** e for m, e in terms), Fraction(0))
+    want = float(exact) if exact < Fraction(2) ** 1024 else np.inf
+    one = np.ones((len(terms), 1, 1))
+    with np.errstate(over="ignore", under="ignore"):
+        sums = (
+            summed(outer, mantissas[None, :, None], one, exponents),
+            summed(elementwise, mantissas[:, None], one, exponents),
+        )
+    assert sums == pytest.approx((want, want), rel=1e-12)
+
+
 def test_a_sum_in_range_is_right_though_its_exponent_is_not():
     """2^−20 · 2^1030: neither factor may be scaled by 2^1030 on its own."""
     da, one, e = np.full((1, 1, 1, 1), 2.0**-20), np.ones((1, 1, 1)), np.array([[1030]])

@@ -200,6 +200,21 @@ def test_unit_weights_have_a_stream_of_their_own():
         assert relative(diagonals[0], diagonals[1]) > 0.1
 
 
+class Odd:
+    """A tensor that is complex, or has no dense numbers, as a sparse one or one on the meta device."""
+
+    dtype = "complex64"
+
+    def __init__(self, is_complex):
+        self.is_complex = lambda: is_complex
+
+    def __repr__(self):
+        return "Odd"
+
+    def numpy(self):
+        raise TypeError
+
+
 @pytest.mark.parametrize(
     ("state_dict", "told"),
     [
@@ -223,6 +238,9 @@ def test_unit_weights_have_a_stream_of_their_own():
         ({**params_for("peephole"), "weight_co": np.ones(3)}, r"weight_co'\] must have shape \(4,\), got \(3,\)"),
         ({**params_for("gru"), "weight_co": np.ones(4)}, "has extra weight_co"),
         ({**params_for("rnn"), "weight_ih_l0": np.ones((4, 3)) * 1j}, r"weight_ih_l0'\] must be an array of numbers"),
+        ({**params_for("lstm"), "weight_hh_l0": np.ones((4, 4, 4))}, r"\(4·H, H\) for LSTM .* got \(4, 4, 4\)"),
+        ({**params_for("rnn"), "weight_ih_l0": Odd(True)}, r"weight_ih_l0'\] must be real, got complex64"),
+        ({**params_for("rnn"), "weight_ih_l0": Odd(False)}, r"weight_ih_l0'\] must hold its numbers, dense, got Odd"),
     ],
 )
 def test_from_torch_refuses(state_dict, told):

@@ -7,8 +7,12 @@ from html import escape
 from gradflow.activations import ACTIVATIONS
 from gradflow.figures.theme import ACTIVATION_COLOURS, CELL_COLOURS
 from gradflow.findings import NAMES, arrival, many_losses, number, power_of_ten, steps
+from gradflow.measures import verdict
 from gradflow.operating_points import OperatingPoint
 from gradflow.summary import Summary
+
+
+LONG = 100  # steps
 
 
 def cards_html(summaries: Mapping[str, Summary]) -> str:
@@ -52,9 +56,13 @@ def activation_card(point: OperatingPoint) -> str:
 
 
 def said_verdict(s: Summary) -> str:
-    """The verdict, but for a gradient that losses at many steps feed: it has none."""
-    fed = many_losses(s) and s.verdict not in ("overflow", "no gradient")
-    return "fed by many losses" if fed else s.verdict
+    """The verdict, but for a gradient that losses at many steps feed: it has none. A short sequence's holds for it alone."""
+    if s.verdict in ("overflow", "no gradient"):
+        return s.verdict
+    if many_losses(s):
+        return "fed by many losses"
+    over = f" over {steps(s.length)}" if s.verdict != verdict(s.log10_factor, max(s.length, LONG)) else ""
+    return f"{s.verdict}{over}"
 
 
 def boxed(colour: str, heading: str, facts: str) -> str:

@@ -5,7 +5,7 @@ to page. A page asks here for the values and for the places that are its own.
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import replace
@@ -16,6 +16,7 @@ from streamlit.delta_generator import DeltaGenerator
 
 from gradflow.cells import CELLS
 from gradflow.experiment import KNOBS, Experiment, Knob
+from gradflow.sequences import characters
 from gradflow.ui import STYLE
 from gradflow.ui.controls import IN_SIGHT, control, told
 from gradflow.ui.lessons import Lesson
@@ -67,6 +68,7 @@ def frame(lesson: Lesson) -> None:
             for key, (default, k) in SHARED.items():
                 with under_title if key == "text" else nullcontext():
                     control(key, default, k)
+            characters_read(setting("text"))
             with st.container(key="elsewhere"):  # never seen
                 st.text_input("Present", key="present", bind="query-params")
                 st.text_input("Hide", key="hide", bind="query-params")
@@ -85,18 +87,33 @@ def frame(lesson: Lesson) -> None:
         show_refused()
 
 
+def characters_read(text: str) -> None:
+    """Says under the length where the sentence is shorter: further to the right the slider has no effect."""
+    count = len(characters(" ".join(text.splitlines())))
+    if setting("input") == "text" and setting("length") > count:
+        with st.container(key="length_note"):
+            st.caption(f"The sentence has {count} characters, so T is no longer; noise, an input under More, can be.")
+
+
 def placed(lesson: Lesson) -> str:
     """CSS: the page's controls in its order, those under More only while that is open."""
-    order = [*lesson.controls, "more", *lesson.more]
+    order = with_note([*lesson.controls, "more", *lesson.more])
     rules = [f".st-key-{key} {{ order: {n}; }}" for n, key in enumerate(order)]
     closed = ".stApp:not(:has(.st-key-more details[open]))"
-    return " ".join([*rules, *(f"{closed} .st-key-{key} {{ display: none; }}" for key in lesson.more)])
+    return " ".join([*rules, *(f"{closed} .st-key-{key} {{ display: none; }}" for key in with_note(lesson.more))])
 
 
 def hidden(names: list[str]) -> str:
     """CSS: these controls are not seen; "sidebar" hides them all."""
     sidebar = "[data-testid=stSidebar], [data-testid=stExpandSidebarButton]"
-    return " ".join(f"{sidebar if name == 'sidebar' else f'.st-key-{name}'} {{ display: none; }}" for name in names)
+    return " ".join(
+        f"{sidebar if name == 'sidebar' else f'.st-key-{name}'} {{ display: none; }}" for name in with_note(names)
+    )
+
+
+def with_note(names: Iterable[str]) -> list[str]:
+    """The names with the length's note behind the length."""
+    return [name for key in names for name in ((key, "length_note") if key == "length" else (key,))]
 
 
 def hidden_names() -> list[str]:

@@ -15,7 +15,7 @@ from gradflow.ui.controls import control
 from gradflow.ui.frame import experiment, own_controls, problems_told, title
 from gradflow.ui.lines import lines_table
 from gradflow.ui.share import experiment_code, share
-from gradflow.ui.sources import cell_classes, show_sources
+from gradflow.ui.sources import show_sources
 from gradflow.unroll import ForwardOverflow
 
 
@@ -77,4 +77,4 @@ share(
     python=python_code(exp, unit, step),
     name="derivation",
 )
-show_sources({NAMES[cell]: cell_classes(build_cell(exp)), "How the lines are read and run": [Notation, replay]})
+show_sources({NAMES[cell]: build_cell(exp), "How the lines are read and run": [Notation, replay]})

@@ -17,7 +17,7 @@ from gradflow.ui.chart import draw
 from gradflow.ui.controls import control
 from gradflow.ui.frame import SHARED, experiment, own_controls, own_more, problems_told, setting, title
 from gradflow.ui.share import experiment_code, share
-from gradflow.ui.sources import cell_classes, show_sources
+from gradflow.ui.sources import show_sources
 from gradflow.ui.strip import strip_html
 from gradflow.unroll import ForwardOverflow
 
@@ -109,4 +109,4 @@ share(
     python=python_code(exp, cells, seeds, quantity, direct),
     name="gradient-flow",
 )
-show_sources({**{NAMES[cell]: cell_classes(build_cell(exp, cell)) for cell in by_cell}, "The check": [check_gradients]})
+show_sources({**{NAMES[cell]: build_cell(exp, cell) for cell in by_cell}, "The check": [check_gradients]})

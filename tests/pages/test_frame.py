@@ -128,6 +128,17 @@ def test_a_page_s_sliders_end_where_it_is_still_quick():
     }
 
 
+def test_a_length_beyond_the_sentence_s_is_said():
+    said = "The sentence has 3 characters, so T is no longer"
+    for settings, there in (
+        ({"text": "Ab.", "length": "4"}, True),
+        ({"text": "Ab.", "length": "3"}, False),
+        ({"text": "Ab.", "length": "4", "input": "Noise"}, False),
+    ):
+        page = Visit("paths", **SMALL | settings)
+        assert any(caption.value.startswith(said) for caption in page.app.caption) == there
+
+
 BAD = {
     "spectral_radius": ("77", "-1", "nan", "inf", "", "one", "1e999", "0x1"),
     "length": ("0", "301", "7.5", "many", "-3", "1e9", "٣x"),
@@ -191,7 +202,8 @@ def test_a_bad_value_is_quoted_as_inert_code(raw):
 
 def test_a_link_may_hide_controls():
     page = Visit(hide="seed,length")
-    assert ".st-key-seed { display: none; } .st-key-length { display: none; }" in styles(page)
+    hidden = ("seed", "length", "length_note")
+    assert " ".join(f".st-key-{key} {{ display: none; }}" for key in hidden) in styles(page)
     assert not said(page)
     assert "stSidebar" in styles(Visit(hide="sidebar"))
     assert page.settings["seed"] == 0  # hidden, not gone

@@ -12,6 +12,8 @@ from first_page import assert_the_library_s
 from visit import Visit, extremes
 
 import gradflow as gf
+from gradflow.equations import lines
+from gradflow.experiment import build_cell
 from gradflow.findings import NAMES
 from gradflow.presets import PRESETS
 from gradflow.summary import QUANTITIES
@@ -344,3 +346,13 @@ def test_the_same_visit_twice_draws_the_same_figures(page):
     assert Visit(length="40", hidden="12").set(spectral_radius=1.2).app.get("plotly_chart")[0].proto.spec == (
         page.app.get("plotly_chart")[0].proto.spec
     )
+
+
+def test_the_equations_are_the_cell_s(page):
+    page.app.session_state["equations"] = True
+    page.run()
+    words = "\n".join(part.value for part in page.app.markdown)
+    for cell in page.settings["cells"]:
+        equations = [e.latex for line in lines(build_cell(page.experiment, cell)) for e in line.equations]
+        assert all(f"${latex}$" in words for latex in equations)
+    assert r"W_{hi} h_{t-1}" in words
