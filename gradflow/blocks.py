@@ -67,15 +67,21 @@ def blank_local(cell: Cell, steps: int, shape: tuple[int, ...]) -> Array:
 
 
 def blocks_back(
-    go_back: Callable[..., Block], dh: Array, dc: Array | None, arriving: Mapping[int, Array], steps: int, block: int
+    go_back: Callable[..., Block],
+    cell: Cell,
+    shape: tuple[int, ...],
+    arriving: Mapping[int, Array],
+    steps: int,
+    block: int,
 ) -> Iterator[Block]:
-    """Goes back with a `block_loop` or a `jacobian_loop` from the last step, where the gradients are dh and dc, block by block.
+    """Goes back with a `block_loop` or a `jacobian_loop` from the last step, block by block; gradients are of this shape.
 
     At a block's start a sequence whose gradient has drifted from 1 gets a new exponent; if a gradient leaves the mantissa's
     range inside the block, the block is done again, but only to the last good step. If there is none, one step is done from
     an exponent that brings the gradient to 1 exactly.
     """
-    t, e = steps, np.zeros((*dh.shape[:-2], dh.shape[-1]), np.int64)
+    dh, dc = arriving.get(steps, np.zeros(shape)), np.zeros(shape) if cell.has_c else None
+    t, e = steps, np.zeros((*shape[:-2], shape[-1]), np.int64)
     while t > 0:
         next_arriving, square = arriving.get(t - 1), total_square(dh, dc)
         if (next_arriving is not None and e.any()) or not ((square > LOW) & (square < HIGH)).all():

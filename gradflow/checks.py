@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+MAX_BYTES = 1e9  # the most that one request may need
+
 
 def shown(value: object) -> str:
     """The value as a message shows it: its repr, cut to a readable length."""

@@ -66,7 +66,7 @@ def pack(cell: Cell, params: Params, dtype: DTypeLike = np.float64) -> tuple[Arr
     w_hh = gate_blocks(cell, cell.state_rows, params["weight_hh_l0"], -2)
     w_ih = gate_blocks(cell, cell.input_rows, params["weight_ih_l0"], -2)
     lead, hidden, late = w_hh.shape[:-3], w_hh.shape[-1], len(cell.late_rows)
-    first_state, last_early = cell.slots - len(cell.state_rows), cell.slots - late
+    first_state, last_early = cell.early_slots
     w = np.zeros((*lead, cell.slots, hidden, hidden + w_ih.shape[-1] + 1), dtype)
     w[..., first_state:last_early, :, :hidden] = w_hh[..., : w_hh.shape[-3] - late, :, :]
     w[..., : len(cell.input_rows), :, hidden:-1] = w_ih
@@ -80,7 +80,7 @@ def unpack(cell: Cell, w: Array, late_w: Array | None) -> Params:
     """The gradients of `pack`'s matrices as gradients of PyTorch's four arrays."""
     hidden = w.shape[0] // cell.slots
     w = w.reshape(cell.slots, hidden, -1)
-    from_input, from_state = w[: len(cell.input_rows)], w[cell.slots - len(cell.state_rows) :]
+    from_input, from_state = w[: len(cell.input_rows)], w[cell.early_slots[0] :]
     w_hh = from_state[:, :, :hidden]
     if late_w is not None:
         late = late_w.reshape(-1, hidden, hidden)

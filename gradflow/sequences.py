@@ -11,8 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradflow.activations import Array
-from gradflow.checks import shown
-from gradflow.unroll import MAX_BYTES
+from gradflow.checks import MAX_BYTES, shown
 from gradflow.weights import generator
 
 MAX_TEXT = 5000

@@ -24,13 +24,13 @@ from gradflow.blocks import (
     blocks_back,
     transposed_products,
 )
-from gradflow.checks import check_choice, shown
+from gradflow.checks import MAX_BYTES, check_choice, shown
 from gradflow.experiment import KNOBS, NUMERIC, Experiment, build, build_cell, check_experiment, read_sequences
 from gradflow.exponents import log10_hypot, log10_norm
 from gradflow.flow import Trace, own_rows, steps_between
 from gradflow.layout import columns
 from gradflow.parameters import unit_columns
-from gradflow.unroll import MAX_BYTES, blank_trace, first_overflow, forward_loop
+from gradflow.unroll import blank_trace, first_overflow, forward_loop
 from gradflow.workers import cores, map_on_cores
 
 if TYPE_CHECKING:
@@ -295,9 +295,8 @@ def go_back(
     loop = block_loop(
         cell, transposed_products(window), lambda stop, start: local[:, stop:start], room, arriving, absent
     )
-    dh, dc = arriving.get(steps, np.zeros(shape)), np.zeros(shape) if cell.has_c else None
-    norm_h[-1] = log10_norm(dh, np.zeros(1, int))
-    for b in blocks_back(loop, dh, dc, arriving, steps, block):
+    norm_h[-1] = log10_norm(arriving.get(steps, np.zeros(shape)), np.zeros(1, int))
+    for b in blocks_back(loop, cell, tuple(shape), arriving, steps, block):
         norm_h[b.stop : b.start] = log10_norm(b.h, b.exponent, b.square_h)
         if norm_c is not None and b.c is not None and b.square_c is not None:
             # row `stop` has not come to its total yet, unless it is the first; the next block writes it again

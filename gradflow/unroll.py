@@ -25,14 +25,12 @@ from gradflow.blocks import (
     transposed_products,
 )
 from gradflow.cells import Cell, as_cell
-from gradflow.checks import check_kind, finite_array, surely_finite
+from gradflow.checks import MAX_BYTES, check_kind, finite_array, surely_finite
 from gradflow.exponents import nonzero_rows
 from gradflow.flow import Flow, Trace
 from gradflow.jacobians import jacobian_loop, jacobian_pays, jacobian_steps
 from gradflow.layout import BUFFER, by_slot, columns, product_with
 from gradflow.parameters import Params, check_params, pack, unit_columns
-
-MAX_BYTES = 1e9
 
 
 class ForwardOverflow(OverflowError):
@@ -245,8 +243,7 @@ def pull_back(trace: Trace, direct: Array, read: NDArray[np.bool_], keep_a: bool
     loop = block_loop(cell, transposed_products(trace), local_of, room, arriving, absent)
     if by_jacobian:
         loop = jacobian_loop(cell, trace.w, local_of, room, arriving, keep_a, loop)
-    dh, dc = arriving.get(steps, np.zeros(shape[1:])), np.zeros(shape[1:]) if cell.has_c else None
-    for b in blocks_back(loop, dh, dc, arriving, steps, block):
+    for b in blocks_back(loop, cell, shape[1:], arriving, steps, block):
         exponent[b.stop : b.start] = b.exponent
     for mantissa in (mantissa_h, mantissa_c):  # where no exponent is needed, grad_h is this same array
         if mantissa is not None:

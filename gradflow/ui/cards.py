@@ -11,7 +11,6 @@ from gradflow.measures import verdict
 from gradflow.operating_points import OperatingPoint
 from gradflow.summary import Summary
 
-
 LONG = 100  # steps
 
 
