@@ -5,10 +5,11 @@ from collections.abc import Mapping
 
 from gradflow.activations import ACTIVATIONS
 from gradflow.experiment import Experiment
-from gradflow.findings import arrival, many_losses, note, number, power_of_ten
+from gradflow.findings import arrival, listed, many_losses, note, number, power_of_ten
 from gradflow.measures import RULE
 from gradflow.one_unit import Cycle, OneUnit
 from gradflow.operating_points import VISIBLE, OperatingPoint
+from gradflow.radii import WIDE
 
 
 def activations_title(points: Mapping[str, OperatingPoint]) -> str:
@@ -26,9 +27,7 @@ def panels_words(exp: Experiment, points: Mapping[str, OperatingPoint], seeds: i
     text = [
         "Bars: where on φ the RNN works, pale where φ′ is under a tenth of its maximum.",
         "A step back multiplies by W_hhᵀ diag(φ′) at these a_t: the slopes there count, max φ′ is only a bound.",
-        "Try an input scale of 2: tanh and sigmoid move onto their flat ends."
-        if exp.input_scale < 2.0
-        else "Try an input scale of 0.5: tanh and sigmoid move back to their steep middle.",
+        panels_to_try(exp),
     ]
     text += [
         f"{ACTIVATIONS[name].title}: {number(100.0 * (point.below + point.above))} % of a_t lie beyond the axis."
@@ -43,6 +42,15 @@ def panels_words(exp: Experiment, points: Mapping[str, OperatingPoint], seeds: i
     return f"{' '.join(text)}\n\n:small[:gray[{details}]]"
 
 
+def panels_to_try(exp: Experiment) -> str:
+    """Another size of the input than the present one."""
+    if exp.init == "pytorch":  # which has an input scale of its own
+        return "Choose a Gaussian start and an input scale of 2: tanh and sigmoid move onto their flat ends."
+    if exp.input_scale < 2.0:
+        return "Try an input scale of 2: tanh and sigmoid move onto their flat ends."
+    return "Try an input scale of 0.5: tanh and sigmoid move back to their steep middle."
+
+
 def curves_title(points: Mapping[str, OperatingPoint]) -> str:
     """The finding of the gradient curves: what a step back keeps with each activation, most first."""
     curves = {
@@ -54,23 +62,48 @@ def curves_title(points: Mapping[str, OperatingPoint]) -> str:
     if many_losses(order[0][1]):
         shares = ", ".join(f"{arrival(s)} with {name}" for name, s in order)
         return f"Losses at many steps: ‖∂L/∂h₀‖ / ‖∂L/∂h_T‖ is {shares}"
+    if all(s.log10_factor == -math.inf for s in curves.values()):
+        return f"Exactly nothing of the gradient arrives at the first step with {listed(curves)}"
     factors = ", ".join(f"{power_of_ten(s.log10_factor)} with {name}" for name, s in order)
     return f"One step back multiplies the gradient by {factors}"
 
 
 def curves_words(exp: Experiment, points: Mapping[str, OperatingPoint], seeds: int) -> str:
-    """The sentences beside the gradient curves."""
-    text = ["Same weights, input and loss; only φ differs."]
-    if exp.rescale and exp.init == "gaussian" and exp.sequence_type == "many-to-one":
-        guesses = ", ".join(
-            f"{number(exp.spectral_radius * point.rms_slope)} with {ACTIVATIONS[name].title}"
-            for name, point in points.items()
-            if point.share.size
-        )
-        text.append(f"With random weights a step keeps about ρ times the root mean square of φ′ at work: {guesses}.")
-    text.append("Try ρ = 1.5: larger weights flatten the slopes of tanh and sigmoid, not those of ReLU.")
-    text += filter(None, (note(point.gradient, ACTIVATIONS[name].title) for name, point in points.items()))
-    return f"{' '.join(text)}\n\n:small[:gray[Line: median over {seeds} seeds; band: 10–90 %. {RULE}]]"
+    """The sentences beside the gradient curves: what one sees, why, what to try; then what must not be misread."""
+    text = ["Same weights, input and loss; only φ differs.", why(exp, points), curves_to_try(exp), *notes(points)]
+    return f"{' '.join(filter(None, text))}\n\n:small[:gray[Line: median over {seeds} seeds; band: 10–90 %. {RULE}]]"
+
+
+def why(exp: Experiment, points: Mapping[str, OperatingPoint]) -> str:
+    """What wide random weights are expected to keep per step, of a gradient that comes from the last step alone."""
+    if exp.rescale and exp.spectral_radius == 0.0:
+        return "At ρ = 0 W_hh is zero: no step hears the one before it, and the gradient has no way back."
+    at_work = {ACTIVATIONS[name].title: point for name, point in points.items() if point.share.size}
+    if exp.init != "gaussian" or exp.sequence_type != "many-to-one" or exp.hidden < WIDE or not at_work:
+        return ""
+    sigma_w = next(iter(at_work.values())).sigma_w
+    expected = ", ".join(f"{number(point.expected_factor)} with {title}" for title, point in at_work.items())
+    return (
+        f"With random weights a step keeps about σ_w = ‖W_hh‖_F / √H = {number(sigma_w)} times the root mean square of φ′ at "
+        f"work: {expected}."
+    )
+
+
+def curves_to_try(exp: Experiment) -> str:
+    """Another spectral radius than the present one."""
+    if exp.rescale and exp.spectral_radius >= 1.5:
+        return "Try ρ = 0.5: smaller weights leave tanh and sigmoid on steeper slopes, and still a step keeps less."
+    first = "Try" if exp.rescale else "Turn on Rescale to ρ and try"
+    return f"{first} ρ = 1.5: larger weights flatten the slopes of tanh and sigmoid, not those of ReLU."
+
+
+def notes(points: Mapping[str, OperatingPoint]) -> list[str]:
+    """What is to be said of the curves, each thing once for all the activations that it holds for."""
+    names: dict[str, list[str]] = {}
+    for name, point in points.items():
+        _, _, said = note(point.gradient, ACTIVATIONS[name].title).partition(": ")
+        names.setdefault(said, []).append(ACTIVATIONS[name].title)
+    return [f"{listed(same)}: {said}" for said, same in names.items() if said]
 
 
 def unit_title(unit: OneUnit) -> str:
@@ -129,8 +162,8 @@ def unit_words(unit: OneUnit) -> str:
     )
 
 
-TRY = {
+TRY = {  # ranges, so that there is something to try whatever the present values are
     "tanh": "Try w from 0.9 to 1.5: at 1 the one fixed point splits in three, and the unit can keep a sign, but no gradient.",
-    "sigmoid": "Try w = 6 and b = −3: above w = 4 a sigmoid unit can latch too.",
+    "sigmoid": "Try w from 3 to 6 with b = −w/2: above w = 4 a sigmoid unit can latch too.",
     "relu": "Try w just below, at and above 1: at exactly 1 every h₀ ≥ 0 stays.",
 }

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
-from gradflow.cliff import Descent, Steepest
+from gradflow.cliff import KNOBS, Descent, Steepest
 from gradflow.clipped_run import ClippedRun
 from gradflow.findings import number, power_of_ten
 from gradflow.training import BASELINE, Learning, Training
@@ -46,9 +46,20 @@ def cliff_words(by_kind: Mapping[str, Descent], threshold: float, rate: float) -
     return (
         "Along the dark edge a slightly smaller b tips the unit, after 50 steps, from its high state into its low one: "
         f"the error is a cliff there. The gradient on the cliff is true but holds only nearby: {stays}. "
-        f"Press ▶, then {'raise' if by_kind['norm'].clipped.any() else 'lower'} the threshold, and look for the last one "
-        "with which clipping saves the descent."
+        f"Press ▶, then {to_try(by_kind, threshold)}."
     )
+
+
+def to_try(by_kind: Mapping[str, Descent], threshold: float) -> str:
+    """The change that leads to where clipping begins, or ceases, to save the descent."""
+    if by_kind["none"].leaves is None:
+        return "start at w = 5.5 and b = −2 with η = 0.5, where the unclipped descent is thrown out of the picture"
+    if by_kind["norm"].leaves is None and threshold == KNOBS["threshold"].high:
+        return "lower the threshold, and watch the steps become shorter"
+    if by_kind["norm"].leaves is not None and threshold == KNOBS["threshold"].low:
+        return "lower the learning rate, for the threshold is at its lowest"
+    way = "raise" if by_kind["norm"].leaves is None else "lower"
+    return f"{way} the threshold, and look for the last one with which clipping saves the descent"
 
 
 def steepest_title(s: Steepest) -> str:

@@ -12,7 +12,7 @@ PART_TITLES = {
     "back": r"Back: from $\partial L/\partial h_t$ to $\partial L/\partial h_{t-1}$",
 }
 WORDS = (
-    "Each row is one left-hand side of the lines below, each column a time step, the colour its size. "
+    "Each row is one left-hand side of the lines below, each column a time step, the colour its size; blank is exactly 0. "
     "The same lines run at every step, so a gradient fades or grows because the same local derivatives multiply it again. "
     "Try the sigmoid activation, then a forget-gate bias of 4 in the LSTM, and see which rows change."
 )

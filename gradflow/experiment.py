@@ -222,6 +222,11 @@ def build_cell(exp: Experiment, cell: str | None = None) -> Cell:
     return GRU(exp.activation, exp.gru_reset, exp.gru_update) if name == "gru" else CELLS[name](exp.activation)
 
 
+def memory_bias_field(cell: Cell) -> str:
+    """The knob for the bias of the cell's memory gate: a cell with a c forgets, one without updates."""
+    return "forget_bias" if cell.has_c else "update_bias"
+
+
 def build(exp: Experiment) -> Network:
     """Draws the experiment's network, reads its input and places its loss."""
     check_experiment(exp)
@@ -237,7 +242,7 @@ def build(exp: Experiment) -> Network:
         exp.init,
         exp.spectral_radius if exp.rescale else None,
         exp.input_scale / sequences.rms,
-        exp.forget_bias if cell.has_c else exp.update_bias,
+        getattr(exp, memory_bias_field(cell)),
         steps if exp.chrono else None,
         exp.seed,
     )

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gradflow.activations import Array, complement, sigmoid
+from gradflow.cells import CELLS
 from gradflow.checks import check_choice, check_number
-from gradflow.experiment import KNOBS, Experiment, Network, build, build_cell, check_experiment, run
+from gradflow.experiment import KNOBS, Experiment, Network, build, build_cell, check_experiment, memory_bias_field, run
 from gradflow.flow import Flow, Trace, own_rows
 from gradflow.measures import band, log10_factor, median_factor
 from gradflow.summary import QUANTITIES
@@ -25,7 +26,7 @@ from gradflow.unroll import backward, forward
 if TYPE_CHECKING:
     import pandas as pd
 
-BIAS_FIELDS = {"lstm": "forget_bias", "gru": "update_bias", "peephole": "forget_bias"}
+GATED = tuple(name for name, make in CELLS.items() if make().memory_gate)
 LOGIT_EDGES = np.linspace(-13.0, 13.0, 131)  # bins of the memory gate's pre-activation, 0.2 wide
 
 
@@ -58,7 +59,9 @@ class Memory:
 
     def __repr__(self) -> str:
         name = "Chrono" if self.bias is None else f"bias {self.bias:g}"
-        return f"<Memory of {self.cell}, {name}: {self.factor():.3g} per step, {self.law_factor:.3g} by the gate alone>"
+        return (
+            f"<Memory of {self.cell}, {name}: {self.factor():.3g} per step, {self.law_factor:.3g} by the gate at rest>"
+        )
 
     @property
     def length(self) -> int:
@@ -76,7 +79,7 @@ class Memory:
 
     @property
     def law_factor(self) -> float:
-        """Per-step factor by the gate alone: σ(b), or with Chrono the geometric mean over the steps."""
+        """Per-step factor by the gate at rest: σ(b), or with Chrono the geometric mean over the steps."""
         return float(10.0 ** (self.law[0] / self.length))
 
     @property
@@ -92,11 +95,11 @@ class Memory:
 
 
 def measure_memory(exp: Experiment, cell: str, seeds: Iterable[int]) -> Memory:
-    """Runs the experiment with a cell of BIAS_FIELDS once for each seed and measures its memory.
+    """Runs the experiment with a cell of GATED once for each seed and measures its memory.
 
     Raises ValueError for another cell or no seed, ForwardOverflow where a state leaves float64's range.
     """
-    check_choice("cell", cell, BIAS_FIELDS)
+    check_choice("cell", cell, GATED)
     check_experiment(exp)
     exp = replace(exp, cell=cell)
     observed = []
@@ -108,10 +111,10 @@ def measure_memory(exp: Experiment, cell: str, seeds: Iterable[int]) -> Memory:
 
 def remembering_bias(exp: Experiment, cell: str) -> float | None:
     """The bias of a cell's memory gate, its sign such that high keeps; None with Chrono, where every unit has its own."""
-    check_choice("cell", cell, BIAS_FIELDS)
+    check_choice("cell", cell, GATED)
     check_experiment(exp)
-    sign = build_cell(replace(exp, cell=cell)).memory_sign
-    return None if exp.chrono else sign * getattr(exp, BIAS_FIELDS[cell]) + 0.0  # never −0
+    gated = build_cell(exp, cell)
+    return None if exp.chrono else gated.memory_sign * getattr(exp, memory_bias_field(gated)) + 0.0  # never −0
 
 
 def sweep_memory(exp: Experiment, cell: str, biases: Iterable[float], seeds: Iterable[int]) -> tuple[Memory, ...]:
@@ -119,9 +122,9 @@ def sweep_memory(exp: Experiment, cell: str, biases: Iterable[float], seeds: Ite
 
     In the GRU's convention in which a high z overwrites, the bias has the opposite sign, so that the same b keeps the same share.
     """
-    check_choice("cell", cell, BIAS_FIELDS)
+    check_choice("cell", cell, GATED)
     check_experiment(exp)
-    knob, biases = KNOBS[BIAS_FIELDS[cell]], at_least_one("biases", biases)
+    knob, biases = KNOBS[memory_bias_field(build_cell(exp, cell))], at_least_one("biases", biases)
     for bias in biases:
         check_number("biases", bias, knob.low, knob.high)
     unbiased = replace(exp, cell=cell, forget_bias=0.0, update_bias=0.0, chrono=False)

@@ -2,29 +2,35 @@
 
 import math
 
+from gradflow.cells import CELLS
+from gradflow.experiment import Experiment
 from gradflow.findings import NAMES, number, percent
-from gradflow.memory import BIAS_FIELDS, Memory
+from gradflow.memory import Memory
 from gradflow.summary import QUANTITIES
+
+ONE_SIDED = ("text", "series")  # inputs that push a gate the same way at most steps
 
 
 def bias_name(m: Memory) -> str:
     """b_f = 1 of a forget gate; b = 1 in the GRU, whose b_z has another sign in another convention; or Chrono."""
-    symbol = "b_f" if BIAS_FIELDS[m.cell] == "forget_bias" else "b"
+    symbol = "b_f" if CELLS[m.cell]().has_c else "b"
     return "Chrono" if m.bias is None else f"{symbol} = {m.bias:g}"
 
 
 def per_step(factor: float) -> str:
-    """A per-step factor to three digits, and near 1 to two digits of what is lost: 0.874, 1.04, 0.9933, 0.999954."""
+    """A per-step factor to three digits and to two of what is lost or gained: 0.860, 1.036, 0.9933, 0.999954."""
     if math.isnan(factor):
         return "no gradient"
     if not 0.01 <= factor < 100.0:
         return number(factor)
     change = abs(factor - 1.0)
-    return f"{factor:.{1 - math.floor(math.log10(change))}f}" if 1e-7 < change < 0.01 else f"{factor:.3g}"
+    if change < 1e-7:
+        return "1"
+    return f"{factor:.{max(2 - math.floor(math.log10(factor)), 1 - math.floor(math.log10(change)))}f}"
 
 
 def memory_title(m: Memory, quantity: str) -> str:
-    """What the present network keeps per step, against what its gate alone would keep."""
+    """What the present network keeps per step, against what its gate at rest, σ(b), would keep."""
     q = m.own(quantity)
     factor, law, symbol = m.factor(q), m.law_factor, QUANTITIES[q]
     name = f"{bias_name(m)}: the {NAMES[m.cell]}"
@@ -33,9 +39,9 @@ def memory_title(m: Memory, quantity: str) -> str:
     if m.log10_factors[q] == -math.inf:
         return f"{name} brings exactly nothing of {symbol} back to the first step"
     if agrees(m, q):
-        return f"{name} keeps {per_step(factor)} of {symbol} per step, as its gate alone would"
+        return f"{name} keeps {per_step(factor)} of {symbol} per step, as its gate at rest would"
     does = f"multiplies {symbol} by {per_step(factor)}" if factor > 1.0 else f"keeps {per_step(factor)} of {symbol}"
-    return f"{name} {does} per step; its gate alone would keep {per_step(law)}"
+    return f"{name} {does} per step; its gate at rest would keep {per_step(law)}"
 
 
 def agrees(m: Memory, q: str) -> bool:
@@ -43,30 +49,65 @@ def agrees(m: Memory, q: str) -> bool:
     return abs(m.log10_factors[q] * m.length - m.law[0]) < math.log10(2.0)
 
 
-def seen(m: Memory, quantity: str) -> str:
+def seen(exp: Experiment, m: Memory, quantity: str) -> str:
     """The sentences beside the curves over time: what one sees, why, what to try."""
-    q = m.own(quantity)
     law = "Dashed is the pure-gate law σ(b)ᵏ, what gates at rest would leave after k steps back; the line is all that arrives."
+    q = m.own(quantity)
+    return f"{law} {why(exp, m, q)} {to_try(exp, m, q)}"
+
+
+def why(exp: Experiment, m: Memory, q: str) -> str:
+    """What stands between the line and its law."""
+    if dead(exp, m):
+        return "None of it reaches the first step: every unit is off, where ReLU has no slope."
     if not math.isfinite(m.log10_factors[q]):
-        why = "None of it reaches the first step: ∂L/∂h_t comes back through W_hh alone, ∂L/∂c_t through the gate as well."
-    elif agrees(m, q):
-        why = "Here they agree: hardly anything comes back by another way than the gate."
-    elif m.log10_factors[q] * m.length > m.law[0]:
-        why = "The shaded rest came another way: through h, which feeds every gate and candidate of the next step."
-    else:
-        why = (
+        return "None of it reaches the first step: ∂L/∂h_t comes back through W_hh alone, ∂L/∂c_t through the gate as well."
+    if agrees(m, q):
+        return "Here they agree: hardly anything comes back by another way than the gate."
+    if m.log10_factors[q] * m.length < m.law[0]:
+        return (
             "The shaded part is lost: these gates are not at rest, and a swing down costs more than one up gives back."
         )
+    if cut_off(exp):
+        return "W_hh is zero, so the shaded rest came by the gates too: the input holds those of some units open."
+    through_h = "The shaded rest came through h, which feeds every gate and candidate of the next step"
+    held = exp.input in ONE_SIDED and m.size > 0.0
+    return f"{through_h}, and through gates that the input holds open." if held else f"{through_h}."
+
+
+def to_try(exp: Experiment, m: Memory, q: str) -> str:
+    """A setting other than the present one that closes or opens one of the ways back."""
+    chrono = "Chrono, whose input gates start nearly closed"
+    if dead(exp, m):
+        return "Try an input scale of 0.5, which turns some of them on."
+    if cut_off(exp) and q == "dL/dh":
+        return "Try ∂L/∂c_t, or ρ = 1, which opens the way through h."
     if m.bias is None:
-        return f"{law} {why} Chrono starts with nearly closed input gates: try b_f = 5, which leaves them open."
-    return f"{law} {why} Try ρ = 0, which closes every way but the gate, then Chrono, whose input gates start nearly closed."
+        return "Chrono starts with nearly closed input gates: turn it off and try b_f = 5, which leaves them open."
+    if exp.rescale and not cut_off(exp):
+        return f"Try ρ = 0, which closes every way but the gate, then {chrono}."
+    if cut_off(exp) and m.size == 0.0:
+        return "Try ρ = 1, which opens the way through h."
+    if cut_off(exp) and exp.init != "pytorch":  # whose input has a scale of its own
+        return f"Try an input scale of 0, which leaves the gates at rest, then {chrono}."
+    return f"Try {chrono}."
+
+
+def dead(exp: Experiment, m: Memory) -> bool:
+    """Whether no ReLU unit is ever on."""
+    return exp.activation == "relu" and m.size == 0.0
+
+
+def cut_off(exp: Experiment) -> bool:
+    """Whether W_hh is zero, so that no step hears the one before it but through the memory."""
+    return exp.rescale and exp.spectral_radius == 0.0
 
 
 def details(gru: Memory, seeds: int) -> str:
     """What the picture was made of, and what its green line is."""
     return (
         f"Lines: median over {seeds} seeds; a random probe reads h_T. Green: the GRU's ∂L/∂h_t at {bias_name(gru)}, "
-        f"{per_step(gru.factor())} per step; its gate alone would keep {per_step(gru.law_factor)}."
+        f"{per_step(gru.factor())} per step; its gate at rest would keep {per_step(gru.law_factor)}."
     )
 
 
@@ -82,6 +123,12 @@ def entry_title(lstm: Memory, gru: Memory) -> str:
 
 def price(lstm: Memory, gru: Memory, chrono: Memory, unbiased: Memory) -> str:
     """What is lost at a high bias, which lstm and gru share; unbiased is the LSTM at b = 0."""
+    if lstm.size == 0.0:
+        return (
+            f"Nothing is written here, since every candidate is zero: |c_t| is 0 at b = {lstm.bias:g} as at b = 0. "
+            f"Of another candidate the GRU would write {percent(gru.written)}, the LSTM {percent(lstm.written)}. "
+            "Try an input scale of 0.5, and see what a high bias costs."
+        )
     sizes = f"|c_t| is {number(lstm.size)} instead of {number(unbiased.size)} at b = 0"
     if gru.written > 0.05 or lstm.size < 2.0 * unbiased.size:
         return (

@@ -12,6 +12,7 @@ import numpy as np
 from gradflow.activations import ACTIVATIONS, Array
 from gradflow.checks import check_choice
 from gradflow.experiment import Experiment, build, check_experiment
+from gradflow.radii import entry_scale
 from gradflow.summary import Summary, summarise
 from gradflow.sweeps import listed
 from gradflow.unroll import ForwardOverflow, forward
@@ -37,10 +38,11 @@ class OperatingPoint:
     """One activation function at work in an RNN, over several seeds and all sequences.
 
     edges, (K + 1,), and share, (K,): the histogram of all pre-activations a_t, as shares of all of them; below and above
-    lie outside it. mean_slope and rms_slope: of φ′(a_t) over all units and steps. saturated: the share of them where φ′ is
-    under a tenth of max φ′. dead: the share of units with a_t ≤ 0 at every step of ReLU, through which no gradient passes
-    at all; 0 of tanh and sigmoid, whose slope is small at worst. gradient: the curve of ∂L/∂h_t. A seed whose state leaves
-    float64's range is left out; where none is left there are no numbers: NaN, and share is empty.
+    lie outside it. mean_slope and rms_slope: of φ′(a_t) over all units and steps. sigma_w: W_hh has entries of variance
+    σ_w²/H, median over all seeds. saturated: the share of units and steps where φ′ is under a tenth of max φ′. dead: the share
+    of units with a_t ≤ 0 at every step of ReLU, through which no gradient passes at all; 0 of tanh and sigmoid, whose slope is
+    small at worst. gradient: the curve of ∂L/∂h_t. A seed whose state leaves float64's range is left out; where none is left
+    there are no numbers: NaN, and share is empty.
     """
 
     activation: str
@@ -50,6 +52,7 @@ class OperatingPoint:
     above: float
     mean_slope: float
     rms_slope: float
+    sigma_w: float
     saturated: float
     dead: float
     gradient: Summary
@@ -61,6 +64,11 @@ class OperatingPoint:
     def max_slope(self) -> float:
         """max φ′, the γ of Pascanu et al. 2013."""
         return ACTIVATIONS[self.activation].max_slope
+
+    @property
+    def expected_factor(self) -> float:
+        """σ_w · rms φ′, the √χ that wide random weights keep of the gradient per step (Schoenholz et al. 2017)."""
+        return self.sigma_w * self.rms_slope
 
 
 def operating_points(
@@ -76,7 +84,10 @@ def operating_points(
     names = listed("activations", activations)
     reached = {name: pre_activations(replace(exp, activation=name), seeds) for name in names}
     edges = np.linspace(-1.0, 1.0, BINS + 1) * axis_reach(reached.values())
-    return {name: operating_point(replace(exp, activation=name), seeds, reached[name], edges) for name in names}
+    sigma_w = weight_scale(exp, seeds)
+    return {
+        name: operating_point(replace(exp, activation=name), seeds, reached[name], sigma_w, edges) for name in names
+    }
 
 
 def pre_activations(exp: Experiment, seeds: Iterable[int]) -> list[Array]:
@@ -94,19 +105,27 @@ def pre_activations(exp: Experiment, seeds: Iterable[int]) -> list[Array]:
     return reached
 
 
+def weight_scale(exp: Experiment, seeds: Iterable[int]) -> float:
+    """σ_w of the W_hh that all activations share; a little less than ρ, the largest eigenvalue of a matrix that is not wide."""
+    matrices = (build(replace(exp, seed=seed)).params["weight_hh_l0"] for seed in seeds)
+    return float(np.median([entry_scale(w) for w in matrices]))
+
+
 def axis_reach(reached: Iterable[list[Array]]) -> float:
     """The least of REACHES that holds enough of every activation's pre-activations, but for those that none would hold."""
     held = [[bool(np.mean(np.abs(runs) <= reach) >= HELD) for reach in REACHES] for runs in reached if runs]
     return max((REACHES[fits.index(True)] for fits in held if any(fits)), default=REACHES[0])
 
 
-def operating_point(exp: Experiment, seeds: tuple[int, ...], runs: list[Array], edges: Array) -> OperatingPoint:
+def operating_point(
+    exp: Experiment, seeds: tuple[int, ...], runs: list[Array], sigma_w: float, edges: Array
+) -> OperatingPoint:
     """One activation's measures from the pre-activations of its runs."""
     phi = ACTIVATIONS[exp.activation]
     gradient = summarise(exp, ["rnn"], seeds)["rnn"]
     if not runs:
         nan = float("nan")
-        return OperatingPoint(exp.activation, edges, np.empty(0), nan, nan, nan, nan, nan, nan, gradient)
+        return OperatingPoint(exp.activation, edges, np.empty(0), nan, nan, nan, nan, nan, nan, nan, gradient)
     a = np.stack(runs)
     with np.errstate(over="ignore", under="ignore"):
         slope = phi.slope(a, phi.value(a))
@@ -120,6 +139,7 @@ def operating_point(exp: Experiment, seeds: tuple[int, ...], runs: list[Array], 
         above=float(np.mean(a > edges[-1])),
         mean_slope=float(slope.mean()),
         rms_slope=rms_slope,
+        sigma_w=sigma_w,
         saturated=float(np.mean(slope < SATURATED * phi.max_slope)),
         dead=float(np.mean((a <= 0.0).all(1))) if exp.activation == "relu" else 0.0,
         gradient=gradient,

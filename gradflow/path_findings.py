@@ -53,7 +53,7 @@ def routes_words(s: PathSummary) -> str:
         )
     else:
         gate, bias = "forget" if s.memory == "c" else "update", "3" if len(s.gate) == 1 else "−3"
-        text += f"Try a bias of the {gate} gate of {bias}{', then trained weights' * (s.cell in TRAINED)}."
+        text += f"Try biases of the {gate} gate from 0 to {bias}{', then trained weights' * (s.cell in TRAINED)}."
     return f"{text}\n\n:small[:gray[{checks(s)}]]"
 
 
@@ -89,10 +89,11 @@ def steps_words(s: PathSummary) -> str:
     last = (
         "They peak at the marked numbers (dotted), where the network decides what to keep."
         if s.weights == "trained"
-        else "Raise the spectral radius, and they widen."
+        else "They widen with the spectral radius: try it from 0.5 to 3."
     )
+    longest = INNER.get(most, f"gate {most}")
     return (
-        f"Beside the highway, {number(sizes[HIGHWAY])} as long as the whole, the path through the {INNER[most]} is the longest: "
+        f"Beside the highway, {number(sizes[HIGHWAY])} as long as the whole, the path through the {longest} is the longest: "
         f"{number(through[most])}; the others: {others} (medians). "
         f"A gate adds a path because it has read h through W_hh{' or c through a peephole' * peephole}, "
         f"a narrow one because its slope is at most ¼. {last}"

@@ -9,7 +9,9 @@ import numpy as np
 from gradflow.activations import Array
 from gradflow.checks import check_choice
 from gradflow.experiment import Experiment, build_cell, check_experiment, read_sequences, run
+from gradflow.losses import steps_read
 from gradflow.measures import band, half_life, log10_factor, median_factor, verdict
+from gradflow.sequences import Sequences
 from gradflow.sweeps import at_least_one, listed, sweep
 from gradflow.unroll import ForwardOverflow
 
@@ -23,11 +25,11 @@ QUANTITIES = {"dL/dh": "∂L/∂h_t", "dL/dc": "∂L/∂c_t", "joint": "∂L/∂
 class Summary:
     """How the gradient flows back through one cell, over several seeds and all sequences.
 
-    steps: the inputs x_1 … x_T of the longest sequence by name: characters, years or numbers. low, middle, high: 10 %, 50 %
-    and 90 % of log10 of the gradient's norm at steps 0 … T, (T + 1,), empty where every seed overflowed. log10_factor:
-    median over seeds and sequences. units: log10 |∂L/∂h_t[i]| of the first sequence with the first seed, (T + 1, H), empty
-    if that one overflowed. overflow_steps: where, for every seed that overflowed. direct: median of log10 of the direct
-    derivative's norm, through the readout at step t only, (T + 1,); −inf where no loss is read.
+    steps: the inputs x_1 … x_T of the longest sequence by name: characters, years or numbers; "" where the sequence type
+    leaves none. low, middle, high: 10 %, 50 % and 90 % of log10 of the gradient's norm at steps 0 … T, (T + 1,), empty where
+    every seed overflowed. log10_factor: median over seeds and sequences. units: log10 |∂L/∂h_t[i]| of the first sequence with
+    the first seed, (T + 1, H), empty if that one overflowed. overflow_steps: where, for every seed that overflowed. direct:
+    median of log10 of the direct derivative's norm, through the readout at step t only, (T + 1,); −inf where no loss is read.
     """
 
     cell: str
@@ -92,7 +94,8 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
     sw = sweep(exp, "seed", seeds)
     norm = {"dL/dh": sw.log10_norm, "dL/dc": sw.log10_norm_c, "joint": sw.log10_norm_joint}[quantity]
     assert norm is not None
-    names = read_sequences(exp).steps
+    sequences = read_sequences(exp)
+    names = sequences.steps
     finite = sw.overflow_step == 0
     low = middle = high = direct = np.empty(0)
     factor = np.nan
@@ -106,7 +109,7 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
         units = np.empty(0)
     return Summary(
         cell=exp.cell,
-        steps=max(names, key=len),
+        steps=inputs(sequences, exp.sequence_type),
         seeds=len(seeds),
         low=low,
         middle=middle,
@@ -117,6 +120,15 @@ def summarise_cell(exp: Experiment, seeds: tuple[int, ...], quantity: str) -> Su
         quantity=quantity,
         sequence_type=exp.sequence_type,
         direct=direct,
+    )
+
+
+def inputs(sequences: Sequences, sequence_type: str) -> tuple[str, ...]:
+    """The inputs of the longest sequence by name, "" at the steps that the sequence type silences."""
+    longest = max(range(len(sequences.steps)), key=lambda b: len(sequences.steps[b]))
+    has_input, _ = steps_read(sequence_type, sequences.present())
+    return tuple(
+        name if there else "" for name, there in zip(sequences.steps[longest], has_input[:, longest], strict=True)
     )
 
 

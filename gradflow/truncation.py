@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 COLUMNS_AT_ONCE = 32  # measured: fewer cost NumPy's overhead, more leave the cache
+ROUNDING = 1e-12  # a smaller difference from the full gradient is rounding
 LONGEST = 10**7  # so that an array over all steps fits in memory
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from gradflow.findings import NAMES, listed, number, percent, steps
-from gradflow.truncation import Truncation, path_depths, steps_back
+from gradflow.truncation import ROUNDING, Truncation, path_depths, steps_back
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,11 @@ def bias_title(by_cell: Mapping[str, Truncation], chosen: Style) -> str:
     if any(np.isnan(bias) for bias in biases.values()):
         names = listed(name for name, bias in biases.items() if np.isnan(bias))
         return f"In the {names} the full ∂L/∂W_hh is zero or leaves float64's range: there is nothing to compare with"
-    off = [f"{percent(bias)} in the {name}" for name, bias in biases.items()]
-    return f"With passes of {steps(chosen.k2)} every {chosen.k1}, ∂L/∂W_hh is off by {listed(off)}"
+    passes = f"With passes of {steps(chosen.k2)} every {chosen.k1}"
+    if max(biases.values()) <= ROUNDING:
+        return f"{passes} only zeros are cut: ∂L/∂W_hh is the full gradient"
+    off = [f"{percent(bias if bias > ROUNDING else 0.0)} in the {name}" for name, bias in biases.items()]
+    return f"{passes}, ∂L/∂W_hh is off by {listed(off)}"
 
 
 def comparison(t: Truncation, k2: int) -> str:
@@ -82,13 +85,20 @@ def paths_finding(chosen: Style, length: int) -> str:
 
 def paths_words(chosen: Style, length: int) -> str:
     """The sentences beside the paths."""
+    if chosen.k2 == length:
+        other = "a smaller k₂" if length > 1 else "a longer sequence"
+        return f"A violet line is one loss on its way back, here as far as the first step: nothing is cut. Try {other}."
     lost = int((path_depths(length, chosen.k1, chosen.k2) == 0).sum())
-    told = f" With k₁ > k₂ {lost} of {length} losses (crosses) never go back: they are lost." if lost else ""
+    told = f"; with k₁ > k₂ {lost} of {length} losses (crosses) never go back and are lost" if lost else ""
+    in_all = steps_back(length, chosen.k2, chosen.k2)
+    against = "as many as without a cut" if in_all == length else f"against {length:,} without a cut"
     return (
         "A violet line is one loss on its way back to where it is cut, grey is what it no longer reaches: "
-        "h there counts as a constant. Chunks are cheapest but leave the losses just after a cut hardly any past; "
-        f"overlapping passes repair that at the price of more steps back.{told} "
-        "Try k₁ = 1, then a forget-gate bias of 4, with which the LSTM needs a far larger k₂."
+        f"h there counts as a constant{told}. "
+        f"Chunks go back {in_all:,} steps in all, {against}, and keep only {chosen.k2:,} in memory, but leave the losses just "
+        "after a cut hardly any past; overlapping passes repair that at the price of more steps back. "
+        f"Try {'k₁ = 1' if chosen.k1 > 1 else 'a larger k₂'}, then forget-gate biases from 0 to 4: the higher, the larger the k₂ "
+        "that the LSTM needs."
     )
 
 

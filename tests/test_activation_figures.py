@@ -92,6 +92,19 @@ def test_the_map_marks_every_fixed_point(name):
     assert any("swapped" in (t.hovertemplate or "") for t in figure.data) == (unit.cycle is not None)
 
 
+@pytest.mark.parametrize(("w", "beside"), [(1.5, True), (-1.5, False), (-0.5, False)])
+def test_words_keep_out_of_a_path_that_winds_around_the_fixed_point(w, beside):
+    unit = gf.one_unit("tanh", w, 0.0, 0.1)
+    figure = unit_map(unit)
+    assert any("text" in (trace.mode or "") for trace in figure.data) == beside
+    low, high = figure.layout.xaxis.range
+    led = {note.text: note for note in figure.layout.annotations}
+    assert len(led) == (0 if beside else 2)
+    for text, note in led.items():
+        assert (note.ay, note.yanchor) == ((low, "bottom") if text == "h₀" else (high, "top"))
+        assert note.x == note.y == note.ax == (unit.h[0] if text == "h₀" else unit.fixed_points[0].h)
+
+
 def test_the_cobweb_goes_from_the_curve_to_the_diagonal():
     unit = gf.one_unit("tanh", 1.5, 0.0, 0.2, steps=4)
     (cobweb,) = (t for t in unit_map(unit).data if len(t.x) == 9)

@@ -6,7 +6,16 @@ from dataclasses import replace
 import pytest
 
 import gradflow as gf
-from gradflow.activation_findings import activations_title, curves_title, curves_words, panels_words, signed, unit_title
+from gradflow.activation_findings import (
+    activations_title,
+    curves_title,
+    curves_words,
+    panels_words,
+    signed,
+    unit_title,
+    unit_words,
+)
+from gradflow.findings import number
 
 EXP = gf.Experiment(length=20, hidden=8, batch=1)
 SEEDS = range(3)
@@ -58,14 +67,77 @@ def test_titles_hold_the_numbers():
     for point in points.values():
         assert f"{point.mean_slope:.2f} of {point.max_slope:g}" in activations_title(points)
         assert f"{point.gradient.per_step_factor:.2f}" in curves_title(points)
-    assert f"{points['relu'].rms_slope:.2f} with ReLU" in curves_words(EXP, points, 3)
 
 
-def test_many_losses_have_no_factor_per_step():
-    exp = replace(EXP, sequence_type="many-to-many")
+WIDE = replace(EXP, length=100, hidden=32)
+
+
+@pytest.mark.parametrize("radius", [0.5, 1.0, 1.5, 3.0])
+def test_what_random_weights_are_said_to_keep_is_near_what_they_keep(radius):
+    """With ρ in the place of σ_w the words and the title would fall on either side of 1 at ρ = 1.5."""
+    exp = replace(WIDE, spectral_radius=radius)
+    points = gf.operating_points(exp, range(10))
+    said = curves_words(exp, points, 10)
+    assert f"σ_w = ‖W_hh‖_F / √H = {number(points['tanh'].sigma_w)} times" in said
+    for point, title in zip(points.values(), ("tanh", "sigmoid", "ReLU"), strict=True):
+        assert f"{number(point.expected_factor)} with {title}" in said
+        assert point.expected_factor == pytest.approx(point.gradient.per_step_factor, rel=0.12)
+        assert number(point.gradient.per_step_factor) in curves_title(points)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{"hidden": 8}, {"init": "orthogonal"}, {"sequence_type": "many-to-many"}, {"spectral_radius": 0.0}],
+    ids=str,
+)
+def test_nothing_is_expected_of_weights_that_the_theory_is_not_about(changes):
+    exp = replace(WIDE, **changes)
     points = gf.operating_points(exp, SEEDS)
-    assert curves_title(points).startswith("Losses at many steps")
-    assert "ρ times" not in curves_words(exp, points, 3)
+    assert "σ_w" not in curves_words(exp, points, 3)
+    assert curves_title(points).startswith("Losses at many steps") == ("sequence_type" in changes)
+
+
+def test_without_a_way_back_it_is_said_once_for_all_three():
+    exp = replace(EXP, spectral_radius=0.0)
+    points = gf.operating_points(exp, SEEDS)
+    assert curves_title(points) == (
+        "Exactly nothing of the gradient arrives at the first step with tanh, sigmoid and ReLU"
+    )
+    said = curves_words(exp, points, 3)
+    assert said.count("exactly zero") == 1
+    assert "tanh, sigmoid and ReLU: up to step 19" in said
+    assert "W_hh is zero" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "tried"),
+    [
+        ({}, "Try ρ = 1.5"),
+        ({"spectral_radius": 1.5}, "Try ρ = 0.5"),
+        ({"spectral_radius": 3.0}, "Try ρ = 0.5"),
+        ({"spectral_radius": 1.5, "rescale": False}, "Turn on Rescale to ρ and try ρ = 1.5"),
+        ({"input_scale": 2.0}, "Try an input scale of 0.5"),
+        ({"init": "pytorch"}, "Choose a Gaussian start and an input scale of 2"),
+    ],
+    ids=str,
+)
+def test_what_is_to_be_tried_is_not_yet_so(changes, tried):
+    exp = replace(EXP, **changes)
+    points = gf.operating_points(exp, SEEDS)
+    assert tried in panels_words(exp, points, 3) + curves_words(exp, points, 3)
+
+
+def test_smaller_weights_have_steeper_slopes_and_keep_less():
+    small, large = (gf.operating_points(replace(WIDE, spectral_radius=radius), SEEDS) for radius in (0.5, 1.5))
+    for name in ("tanh", "sigmoid"):
+        assert small[name].rms_slope > large[name].rms_slope
+        assert small[name].gradient.log10_factor < large[name].gradient.log10_factor
+
+
+def test_a_unit_is_tried_over_a_range():
+    assert "Try w from 3 to 6 with b = −w/2" in unit_words(gf.one_unit("sigmoid", 6.0, -3.0, 0.9))
+    few, latched = (len(gf.one_unit("sigmoid", w, -w / 2.0, 0.9).fixed_points) for w in (3.0, 6.0))
+    assert (few, latched) == (1, 3)
 
 
 def test_what_lies_beyond_the_axis_and_what_is_zero_is_said():

@@ -1,6 +1,7 @@
 """Paths through a cell, against complex steps path by path, every route written out, and closed forms."""
 
 import math
+from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -22,6 +23,9 @@ from helpers import (
 import gradflow as gf
 from gradflow.adding import LONGEST, TRAINED
 from gradflow.cells.cell import HIGHWAY
+from gradflow.figures import gate_map, path_routes, path_steps
+from gradflow.figures.cell_paths import step_looks
+from gradflow.figures.theme import CELL_COLOURS
 from gradflow.path_findings import headline, routes_words, steps_words
 from gradflow.path_summary import paths_frame, summarise_paths
 from gradflow.paths import DIRECT, MIXED, ROUTES
@@ -376,6 +380,51 @@ def test_a_part_s_exponent_does_not_touch_the_others():
         np.testing.assert_allclose(
             split(small).log10_norm, split(big).log10_norm - 1000.0 * math.log10(2.0), rtol=1e-13, atol=1e-10
         )
+
+
+def drawn(figure):
+    return {trace.name: trace for trace in figure.data if trace.name}
+
+
+def test_few_points_are_marked():
+    s = summarise_paths(gf.Experiment(cell="lstm", length=1, hidden=8))
+    routes, steps = path_routes(s), path_steps(s)
+    assert {trace.mode for trace in (*routes.data, *steps.data)} == {"lines+markers"}
+    alone = drawn(routes)["highway alone, ∏f"]
+    assert np.isfinite(np.asarray(alone.y, float)).sum() == 1
+    assert {trace.mode for trace in path_steps(summarise_paths(replace(EXP, cell="lstm"))).data} == {"lines"}
+
+
+def test_where_no_path_leads_words_say_so():
+    s = summarise_paths(EXP)
+    nothing = replace(s.by_step, log10_norm=np.full_like(s.by_step.log10_norm, -np.inf))
+    assert [note.text for note in path_steps(replace(s, by_step=nothing)).layout.annotations] == [
+        "exactly nothing arrives"
+    ]
+    assert not path_steps(s).layout.annotations
+
+
+def test_a_gate_without_a_name_or_a_look_is_drawn():
+    s = summarise_paths(EXP)
+    minimal = replace(s.by_step, parts=tuple({"r": "u", "z": "v"}.get(part, part) for part in s.by_step.parts))
+    figure = drawn(path_steps(replace(s, by_step=minimal)))
+    assert set(figure) == {"gate u", "gate v", "candidate n", f"highway {s.gate}"}
+    assert len({(trace.line.color, trace.line.dash) for trace in figure.values()}) == 4
+    assert {trace.line.color for trace in figure.values()} & set(CELL_COLOURS.values()) == set()
+    assert set(step_looks((*"abcdefg", HIGHWAY))) == {*"abcdefg", HIGHWAY}  # more than there are looks
+
+
+def test_the_histogram_of_the_gate_names_its_axes():
+    layout = gate_map(summarise_paths(EXP)).layout
+    assert (layout.yaxis2.title.text, layout.xaxis2.title.text) == ("value of z", "of all z")
+
+
+@pytest.mark.parametrize(("kept", "labelled"), [(np.linspace(0.0, 1.0, 2000), "5%"), (np.full(9, 0.7), "100%")])
+def test_the_histogram_s_shares_have_two_ticks_apart(kept, labelled):
+    s = summarise_paths(EXP)
+    axis = gate_map(replace(s, kept=kept[:, None], kept_other=None)).layout.xaxis2
+    assert list(axis.ticktext) == ["0", labelled]
+    assert axis.tickvals[1] > 0.4 * axis.range[1]
 
 
 @pytest.mark.parametrize("name", ["lstm", "gru", "peephole"])

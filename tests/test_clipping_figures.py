@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
+from charts import decoded
 
 import gradflow as gf
 from gradflow.clipping_findings import cliff_title, cliff_words, clipped_words, race_title, race_words, steepest_title
 from gradflow.figures import cliff_paths, clipped_runs, clipped_vector, race_curves
+from gradflow.figures.theme import REFERENCE
 
 NOTHING = gf.Learning(*np.empty((5, 0)), ended="the loss left float64's range at training step 1")
 
@@ -22,6 +24,26 @@ def test_a_path_that_leaves_is_told_where_it_goes(rate, threshold):
     assert [(note.x, note.y) for note in figure.layout.annotations] == [d.exit for d in gone]
     assert (figure.layout.xaxis.range, figure.layout.yaxis.range) == (view["w"], view["b"])
     assert len(figure.to_dict()["layout"]["sliders"][0]["steps"]) == len(by_kind["none"].w)
+
+
+@pytest.mark.parametrize(("threshold", "shared"), [(0.5, 33), (5.0, None)])
+def test_what_all_descents_share_is_drawn_once(threshold, shared):
+    by_kind = gf.descents(5.5, -2.0, 0.5, threshold)
+    figure = cliff_paths(gf.surface(by_kind["none"].view), by_kind)
+    (common,) = (trace for trace in figure.data if trace.name == "all three")
+    none, norm, value = by_kind.values()
+    count = len(common.x)
+    assert count == (shared or count)
+    for d in (none, norm, value):
+        np.testing.assert_array_equal(common.x, d.w[:count])
+        np.testing.assert_array_equal(common.y, d.b[:count])
+    assert len({(d.w[count], d.b[count]) for d in (none, norm, value)}) > 1
+    assert common.line.color == REFERENCE
+    frames = figure.to_dict()["frames"]
+    lines, points = ([decoded(frame["data"][k]["x"]) for frame in frames] for k in (-2, -1))
+    assert [len(x) for x in lines] == [min(k, count) for k in range(1, len(none.w) + 1)]
+    np.testing.assert_allclose(np.ravel(points)[:count], none.w[:count], rtol=1e-6)
+    assert np.isnan(np.ravel(points)[count:]).all()
 
 
 def test_titles_tell_what_clipping_did():
@@ -96,3 +118,27 @@ def test_a_network_is_called_what_it_is(seed, radius):
     assert ("cannot restore" in text) == (total < -2.0)
     assert ("is cut from" in text) == (run.norm_before > 0.5)
     assert clipped_runs(run, run, 0.5).data[0].name == f"ρ = {radius:g}, {run.verdict}: before"
+
+
+LAST_ONE = "the threshold, and look for the last one with which clipping saves the descent."
+
+
+@pytest.mark.parametrize(
+    ("start", "rate", "threshold", "tried"),
+    [
+        ((5.5, -2.0), 0.5, 0.5, f"raise {LAST_ONE}"),
+        ((5.5, -2.0), 0.5, 3.0, f"lower {LAST_ONE}"),
+        ((5.5, -2.0), 0.5, 5.0, f"lower {LAST_ONE}"),
+        ((4.5, -2.5), 0.2, 5.0, "lower the threshold, and watch the steps become shorter."),
+        ((4.0, -2.0), 1.0, 0.05, "lower the learning rate, for the threshold is at its lowest."),
+        ((5.5, -2.0), 0.05, 0.5, "start at w = 5.5 and b = −2 with η = 0.5, where the unclipped descent is thrown out"),
+    ],
+)
+def test_what_is_to_be_tried_can_be_done_and_leads_somewhere(start, rate, threshold, tried):
+    assert f"Press ▶, then {tried}" in cliff_words(gf.descents(*start, rate, threshold), threshold, rate)
+
+
+def test_the_start_that_the_words_send_to_throws_the_unclipped_descent():
+    by_kind = gf.descents(5.5, -2.0, 0.5, 0.5)
+    assert by_kind["none"].leaves is not None
+    assert by_kind["norm"].leaves is None

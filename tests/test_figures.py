@@ -2,6 +2,7 @@
 
 import math
 import re
+import runpy
 from dataclasses import replace
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 from made_up import CASES, DEAD, OVERFLOWED, STABLE, VANISHING, by_cell, summary
 
 from gradflow.cells import CELLS
-from gradflow.figures import direct_curves, flow_curves, unit_maps
+from gradflow.figures import direct_curves, flow_curves, theme, unit_maps
 from gradflow.figures.theme import decades, log_ticks
 
 OKABE_ITO = {"RNN": "#D55E00", "LSTM": "#0072B2", "GRU": "#009E73"}
@@ -123,8 +124,37 @@ def test_the_axes_say_quantity_and_direction():
 def test_hover_says_the_number_and_the_character():
     trace = lines(flow_curves(by_cell(VANISHING)))["RNN"]
     assert len(trace.customdata) == 51
-    assert list(trace.customdata[50]) == ["1.0", "x"]
+    assert list(trace.customdata[50]) == ["1.0", " “x”"]
     assert trace.customdata[0][0].startswith("8·10") or "10⁻⁶" in trace.customdata[0][0]  # 0.79⁵⁰ = 7.6e-6
+
+
+@pytest.mark.parametrize("draw", [flow_curves, direct_curves])
+def test_hover_says_where_the_network_reads_nothing(draw):
+    one_input = replace(VANISHING, steps=("a", *[""] * 49))
+    trace = lines(draw(by_cell(one_input)))["RNN"]
+    assert trace.customdata[-1][1] == ", no input"
+    assert trace.hovertemplate == "%{customdata[0]} at step %{x}%{customdata[1]}"
+
+
+@pytest.mark.parametrize(
+    ("zero_until", "mode"), [(0, "lines"), (47, "lines"), (48, "lines+markers"), (49, "lines+markers")]
+)
+def test_a_point_alone_is_marked(zero_until, mode):
+    assert lines(flow_curves(by_cell(summary("rnn", 0.5, zero_until=zero_until))))["RNN"].mode == mode
+
+
+def test_a_cell_beyond_the_palette_has_a_look_too(monkeypatch):
+    for cell in ("fifth", "sixth", "seventh"):
+        monkeypatch.setitem(CELLS, cell, CELLS["rnn"])
+    looks = runpy.run_path(theme.__file__)
+    assert len({(looks["CELL_COLOURS"][cell], looks["CELL_DASHES"][cell]) for cell in CELLS}) == 7
+
+
+@pytest.mark.parametrize("units", [1, 2, 3, 7])
+def test_few_units_are_counted_in_whole_numbers(units):
+    figure = unit_maps(by_cell(summary("rnn", units=units), summary("gru", units=units)))
+    assert figure.layout.yaxis.dtick == figure.layout.yaxis2.dtick == 1
+    assert unit_maps(by_cell(summary("rnn", units=32))).layout.yaxis.dtick is None
 
 
 @pytest.mark.parametrize("name", CASES)
@@ -192,7 +222,7 @@ def test_four_maps_are_two_rows_that_share_their_axes():
         "RNN",
         "LSTM",
         "GRU",
-        "Peephole LSTM",
+        "Peephole<br>LSTM",
     ]
 
 

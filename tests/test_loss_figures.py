@@ -1,5 +1,7 @@
 """The figures and words on losses and truncation: they draw the results and nothing else, on axes that hold them."""
 
+import re
+
 import numpy as np
 import pytest
 from charts import decoded
@@ -52,12 +54,61 @@ def test_the_matrix_is_drawn_with_its_diagonal_up_and_blank_above_it(per_step):
     assert all(y[np.isfinite(y)].max() < high for y in rows)
 
 
+def edges(figure):
+    """The black line as (loss, its edge between two states), and the joints between losses."""
+    (path,) = (shape.path for shape in figure.layout.shapes if shape.line.color == "#000000")
+    x, rows, joined = 0.0, {}, []
+    for letter, numbers in re.findall(r"([MHV])([\d.,]+)", path):
+        *first, last = map(float, numbers.split(","))
+        if letter == "V":
+            rows[int(last - 0.5)] = x
+        else:
+            x = first[0] if first else last
+            joined += [letter == "H"]
+    return rows, joined
+
+
 def test_the_black_line_is_where_one_hundredth_is_left():
-    figure = loss_matrix_map(BY_TYPE, 12)
-    (black,) = (trace for trace in figure.data[1:] if trace.line.color == "#000000")
-    names = list(heatmaps(figure)[0].x)
-    for x, y in zip(black.x, black.y, strict=True):
-        assert names.index(y) - names.index(x) == min(6, names.index(y))  # −0.3 a step: six steps keep 10^−1.8
+    rows, joined = edges(loss_matrix_map(BY_TYPE, 12))
+    assert rows == {k: k - 6.5 for k in range(7, 31)}  # −0.3 a step: six steps keep 10^−1.8
+    assert joined == [False, *[True] * 23]  # the first six losses reach all the way: there is no such place
+
+
+def test_the_black_line_breaks_where_a_loss_reaches_all_the_way():
+    m = fading("rnn", -0.3)
+    m.log10_norm[20, :21] = 0.0
+    rows, joined = edges(loss_matrix_map({"many-to-many": m}, 12))
+    assert set(rows) == {*range(7, 20), *range(21, 31)}
+    assert joined.count(False) == 2
+
+
+DEAD = fading("rnn", -0.3)
+DEAD.log10_norm[~np.eye(31, dtype=bool)] = -np.inf  # what ρ = 0 leaves of a matrix
+
+
+@pytest.mark.parametrize(("m", "bordered"), [(fading("rnn", -0.3), True), (fading("rnn", 0.2), False), (DEAD, False)])
+def test_the_black_line_is_explained_where_there_is_one(m, bordered):
+    layout = loss_matrix_map({"many-to-many": m}, 12).layout
+    (note,) = (a.text for a in layout.annotations if "blank: exactly 0" in a.text)
+    assert ("black line: 1/100 left" in note) == bordered
+    assert len(layout.shapes) == 2 * bordered
+
+
+@pytest.mark.parametrize(
+    ("m", "reaches", "mode"), [(BY_TYPE["many-to-many"], range(13), "lines"), (DEAD, [12], "lines+markers")]
+)
+def test_the_row_s_line_ends_where_the_row_is_zero(m, reaches, mode):
+    figure = loss_matrix_map({"many-to-many": m}, 12)
+    names, (across, _, below) = heatmaps(figure)[0].x, figure.data[1:]
+    assert list(across.x) == [names[t] for t in reaches]
+    assert set(across.y) == {names[12]}
+    assert across.mode == below.mode == mode
+
+
+def test_the_lower_panel_says_its_quantity():
+    layout = loss_matrix_map(BY_TYPE, 12).layout
+    assert layout.yaxis2.title.text == "‖∂L<sub>12</sub>/∂h<sub>t</sub>‖"
+    assert layout.yaxis2.title.font.size == layout.yaxis.title.font.size
 
 
 @pytest.mark.parametrize("per_step", [0.5, 1.0, 2.0])
@@ -159,6 +210,20 @@ def test_a_bias_of_rounding_size_is_not_drawn():
     low, high = figure.layout.yaxis.range
     assert low < -3.0
     assert high > np.log10(2.0)
+
+
+@pytest.mark.parametrize(
+    ("biases", "said"),
+    [
+        ((0.9, 1e-15), None),
+        ((1e-15, 0.0), "no difference above rounding"),
+        ((NAN, NAN), "no full gradient to compare with"),
+    ],
+)
+def test_where_no_bias_is_to_be_drawn_words_say_why(biases, said):
+    figure = bias_curves({cell: made_up(cell, *biases) for cell in ("rnn", "gru")}, 1)
+    assert [a.text for a in figure.layout.annotations if a.xref == "x domain"] == [said] * (said is not None)
+    assert [trace.showlegend for trace in figure.data] == [said is None] * 2
 
 
 def test_truncation_in_words():

@@ -66,7 +66,7 @@ def test_what_is_kept_is_drawn_for_both_cells_against_the_law(quantity):
     drawn = lines(figure)
     assert len(drawn) == 5
     sigma = 1 / (1 + np.exp(-np.array([-2.0, 0.0, 1.0, 5.0, 8.0])))
-    np.testing.assert_allclose(drawn["gate alone: σ(b)"].y, sigma, rtol=1e-12)
+    np.testing.assert_allclose(drawn["gate at rest: σ(b)"].y, sigma, rtol=1e-12)
     for q, (name, memories) in zip(
         ("dL/dc", "dL/dh", "joint", "dL/dh"),
         zip(drawn, (LSTM, LSTM, LSTM, GRU), strict=False),
@@ -100,7 +100,7 @@ def test_chrono_is_a_level_not_a_point():
 
 def test_the_horizons_stand_under_the_biases():
     for figure in (kept_against_bias(LSTM, GRU, (), "dL/dc"), entry_against_bias(LSTM, GRU, ())):
-        assert figure.layout.xaxis.ticktext == ("-2<br>1.1", "0<br>2.0", "8<br>2982")
+        assert figure.layout.xaxis.ticktext == ("−2<br>1.1", "0<br>2.0", "8<br>2982")
 
 
 def test_the_gates_are_one_row_each():

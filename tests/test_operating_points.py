@@ -99,6 +99,19 @@ def test_random_weights_keep_rho_times_the_rms_slope(name):
     assert point.gradient.per_step_factor == pytest.approx(1.5 * point.rms_slope, rel=0.1)
 
 
+def test_the_scale_of_the_weights_is_the_median_over_the_seeds():
+    points = gf.operating_points(EXP, SEEDS)
+    norms = [np.linalg.norm(build(replace(EXP, seed=seed)).params["weight_hh_l0"]) for seed in SEEDS]
+    for point in points.values():
+        assert point.sigma_w == pytest.approx(np.median(norms) / np.sqrt(EXP.hidden), rel=1e-12)
+        assert point.expected_factor == pytest.approx(point.sigma_w * point.rms_slope)
+
+
+def test_a_matrix_rescaled_to_a_radius_has_smaller_entries_than_that():
+    exp = gf.Experiment(hidden=32, batch=1, spectral_radius=1.5)
+    assert 0.85 < gf.operating_points(exp, range(20))["tanh"].sigma_w / 1.5 < 0.97
+
+
 def test_the_curve_is_the_summary():
     points = gf.operating_points(EXP, SEEDS)
     assert list(points) == ["tanh", "sigmoid", "relu"]

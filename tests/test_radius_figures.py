@@ -153,16 +153,58 @@ def made_up(studies: dict[str, RadiusStudy], factors: tuple[float, ...]) -> dict
     ],
 )
 def test_the_title_is_the_finding(studies, factors, said):
-    assert said in radius_title(made_up(studies, factors))
+    assert said in radius_title(made_up(studies, factors), 1.0)
 
 
 def test_the_words_say_where_each_start_passes_the_gradient(studies):
-    text = radius_words(studies, 2)
+    text = radius_words(studies, 1.0, 2)
     for s in studies.values():
         assert ("at no ρ" if s.unchanged_at is None else f"at ρ ≈ {s.unchanged_at:.2f}") in text
     powers = studies["gaussian"].log10_powers_at(0.9)
     assert f"at k = {powers.argmax()}" in text
     assert "not drawn" not in text
-    assert "steady input and is not drawn" in radius_words(study_radii(replace(EXP, input="series"), RADII, (0,)), 1)
-    assert "16 units and is not drawn" in radius_words(study_radii(replace(EXP, hidden=4), RADII, (0,)), 1)
-    assert "from ρ ≈ 3.00 on" in radius_words(study_radii(replace(EXP, activation="relu"), RADII, (0,)), 1)
+    assert "steady input and is not drawn" in radius_words(
+        study_radii(replace(EXP, input="series"), RADII, (0,)), 1.0, 1
+    )
+    assert "16 units and is not drawn" in radius_words(study_radii(replace(EXP, hidden=4), RADII, (0,)), 1.0, 1)
+    assert "from ρ ≈ 3.00 on" in radius_words(study_radii(replace(EXP, activation="relu"), RADII, (0,)), 1.0, 1)
+
+
+def test_the_scale_s_words_keep_apart_from_its_colours(studies):
+    (line,) = (trace for trace in radius_board(studies, 3.0).data if "middle right" in (trace.textposition or ()))
+    assert [text[0] for text in line.text[-3:]] == ["\N{NO-BREAK SPACE}"] * 3
+
+
+@pytest.mark.parametrize(
+    ("radius", "said"),
+    [
+        (0.0, "At ρ = 0 a tanh RNN brings nothing of the gradient back; it passes unchanged at ρ ≈ 1.25"),
+        (0.5, "At ρ = 0.5 a tanh RNN keeps 0.30 of the gradient per step; it passes unchanged at ρ ≈ 1.25"),
+        (3.0, "At ρ = 3 a tanh RNN multiplies the gradient by 4.0 per step; it passes unchanged at ρ ≈ 1.25"),
+    ],
+)
+def test_the_title_speaks_of_the_present_radius(studies, radius, said):
+    assert radius_title(made_up(studies, (0.0, 0.3, 0.5, 2.0, 4.0)), radius) == said
+
+
+def test_a_run_that_overflows_is_not_called_a_number(studies):
+    assert "At ρ = 3 a tanh RNN leaves float64's range" in radius_title(
+        made_up(studies, (0.0, 0.3, 0.5, 2.0, np.nan)), 3.0
+    )
+
+
+def test_what_holds_for_every_start_is_said_once(studies):
+    for factors, said in (
+        ((0.0, 0.1, 0.2, 0.4, 0.3), "the gradient passes unchanged at no ρ, whatever the start"),
+        ((0.0, 0.3, 0.5, 2.0, 4.0), "the gradient passes unchanged at ρ ≈ 1.25, whatever the start"),
+    ):
+        assert said in radius_words(made_up(studies, factors), 1.0, 2)
+    assert "whatever the start" not in radius_words(studies, 1.0, 2)
+
+
+def test_what_is_to_be_tried_is_another_radius(studies):
+    assert "Try ρ = 0.9: the powers of the Gaussian W_hh still grow" in radius_words(studies, 1.0, 2)
+    there = radius_words(studies, 0.9, 2)
+    assert "Here the powers of the Gaussian W_hh still grow" in there
+    assert "try ρ = 1.1" in there
+    assert "ρ = 0.9" not in there

@@ -48,6 +48,18 @@ def test_the_direct_derivative_is_the_median_of_single_runs(sequence_type):
     assert s.direct_sizes.size == {"many-to-one": 1, "many-to-many": 30, "encoder-decoder": 15}[sequence_type]
 
 
+@pytest.mark.parametrize(
+    ("sequence_type", "heard"), [("many-to-one", 30), ("many-to-many", 30), ("one-to-many", 1), ("encoder-decoder", 15)]
+)
+def test_the_steps_without_input_have_no_name(sequence_type, heard):
+    exp = replace(EXP, sequence_type=sequence_type)
+    s = gf.summarise(exp, ["rnn"], [0])["rnn"]
+    read = gf.run(exp).network.sequences
+    assert s.steps == (*read.steps[0][:heard], *[""] * (30 - heard))
+    np.testing.assert_array_equal([name != "" for name in s.steps], read.x[:, 0].any(-1))
+    assert summaries_frame({"rnn": s})["input"].tolist() == ["", *s.steps]
+
+
 def test_only_the_lstm_has_a_c():
     assert list(gf.summarise(EXP, ("rnn", "lstm", "gru"), [0], "dL/dc")) == ["lstm"]
     assert gf.summarise(EXP, ("rnn", "gru"), [0], "dL/dc") == {}

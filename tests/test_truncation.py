@@ -10,7 +10,9 @@ from hypothesis import strategies as st
 from torch_truncated_cases import CASES, STYLES, truncated_arrays
 
 import gradflow as gf
+from gradflow.findings import percent
 from gradflow.truncation import COLUMNS_AT_ONCE, compare_matrices, path_depths, steps_back, truncated_gradients
+from gradflow.truncation_findings import bias_title, paths_words, styles
 
 RECORDED = np.load(Path(__file__).parent / "data" / "torch_truncated.npz")
 OURS = {"rnn": gf.RNN(), "rnn-relu": gf.RNN("relu"), "lstm": gf.LSTM(), "gru": gf.GRU()}
@@ -154,3 +156,48 @@ def test_an_experiment_is_compared_with_its_full_gradient():
 def test_what_is_out_of_range_is_named(k1, k2, field):
     with pytest.raises(ValueError, match=rf"{field} must be a whole number in \[1, 10\]"):
         path_depths(10, k1, k2)
+
+
+MANY = {"length": 40, "hidden": 12, "batch": 1, "sequence_type": "many-to-many", "reduction": "sum"}
+
+
+def test_a_difference_of_rounding_is_none():
+    """Without W_hh no cut takes anything from an RNN; an LSTM's memory reaches further than the cut."""
+    exps = [gf.Experiment(cell=cell, **MANY, spectral_radius=0.0) for cell in ("rnn", "lstm")]
+    by_cell = {exp.cell: gf.truncate(exp, 5, (10,)) for exp in exps}
+    chosen, *_ = styles(40, 5, 10)
+    assert 0.0 <= by_cell["rnn"].bias[0] < 1e-12 < by_cell["lstm"].bias[0]
+    said = bias_title(by_cell, chosen)
+    assert f"is off by {percent(0.0)} in the RNN and {percent(by_cell['lstm'].bias[0])} in the LSTM" in said
+    assert bias_title({"rnn": by_cell["rnn"]}, chosen) == (
+        "With passes of 10 steps every 5 only zeros are cut: ∂L/∂W_hh is the full gradient"
+    )
+
+
+@pytest.mark.parametrize(
+    ("k2", "said"),
+    [
+        (10, "100 steps in all, as many as without a cut, and keep only 10 in memory"),
+        (30, "120 steps in all, against 100 without a cut, and keep only 30 in memory"),
+    ],
+)
+def test_the_words_say_what_the_table_says_of_chunks(k2, said):
+    words = paths_words(styles(100, 5, k2)[0], 100)
+    assert f"Chunks go back {said}" in words
+    assert "cheapest" not in words
+
+
+def test_chunks_of_a_length_that_divides_the_sequence_cost_what_no_cut_costs():
+    assert [steps_back(100, k2, k2) for k2 in (10, 20, 30)] == [100, 100, 120]
+
+
+@pytest.mark.parametrize(
+    ("k1", "k2", "tried"),
+    [(5, 10, "Try k₁ = 1"), (1, 10, "Try a larger k₂"), (1, 100, "Try a smaller k₂"), (20, 5, "Try k₁ = 1")],
+)
+def test_what_is_to_be_tried_is_not_yet_so(k1, k2, tried):
+    chosen, *_ = styles(100, k1, k2)
+    said = paths_words(chosen, 100)
+    assert tried in said
+    assert ("nothing is cut" in said) == (k2 == 100)
+    assert said.count(". ") <= 2  # three sentences at most

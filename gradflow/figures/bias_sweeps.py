@@ -40,7 +40,7 @@ def kept_against_bias(
         for memories in (lstm, gru)
         for q in memories[0].curves
     ]
-    law = line(lstm, np.array([m.law_factor for m in lstm]), "gate alone: σ(b)", **LAW)
+    law = line(lstm, np.array([m.law_factor for m in lstm]), "gate at rest: σ(b)", **LAW)
     return against_bias(
         [*lines, law],
         lstm,
@@ -141,7 +141,7 @@ def against_bias(
             "title": {"text": "bias b, and its horizon 1 + e<sup>b</sup> in steps"},
             "range": [min(biases), max(biases)],
             "tickvals": [m.bias for m in labelled],
-            "ticktext": [f"{m.bias:g}<br>{number(m.horizon)}" for m in labelled],
+            "ticktext": [f"{m.bias:g}<br>{number(m.horizon)}".replace("-", "−") for m in labelled],
         },
         yaxis=yaxis,
         legend={"y": 0.02, "yanchor": "bottom", "font": {"size": 13}, "bgcolor": "rgba(0,0,0,0)", **legend},

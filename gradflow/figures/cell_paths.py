@@ -1,6 +1,7 @@
 """The gradient by the paths it takes through a cell: routes over many steps, parts of one step, and the memory gate."""
 
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -9,26 +10,35 @@ from numpy.typing import NDArray
 
 from gradflow.activations import Array
 from gradflow.cells.cell import HIGHWAY
-from gradflow.figures.theme import CELL_COLOURS, MAGNITUDE, REFERENCE, TIME_AXIS, decades, figure, log_ticks
+from gradflow.figures.theme import (
+    CELL_COLOURS,
+    MAGNITUDE,
+    REFERENCE,
+    TIME_AXIS,
+    decades,
+    figure,
+    log_ticks,
+    mode_of,
+    said_inside,
+)
 from gradflow.findings import power_of_ten
 from gradflow.path_findings import INNER, product
 from gradflow.path_summary import PathSummary
 from gradflow.paths import DIRECT, GATES, MIXED
 
+Look = tuple[str, str]  # colour and dash
+ROUTE_LOOKS: dict[str, Look] = {
+    HIGHWAY: ("#8C8C1A", "dash"),
+    GATES: ("#AA3377", "dot"),
+    MIXED: ("#6A5ACD", "dashdot"),
+    DIRECT: (REFERENCE, "solid"),
+}
 # none of them a cell's colour; the gates that do the same work in two cells share one
-PATH_COLOURS = {HIGHWAY: "#8C8C1A", GATES: "#AA3377", MIXED: "#6A5ACD", DIRECT: REFERENCE}
-PATH_COLOURS |= {"g": "#AA3377", "n": "#AA3377", "f": "#6A5ACD", "z": "#6A5ACD", "i": "#17A2B8", "r": "#17A2B8"}
-PATH_COLOURS |= {"o": "#8C564B", "h": "#AA3377"}
-PATH_DASHES = {HIGHWAY: "dash", GATES: "dot", MIXED: "dashdot", DIRECT: "solid"}
-PATH_DASHES |= {
-    "g": "solid",
-    "n": "solid",
-    "f": "dot",
-    "z": "dot",
-    "i": "dashdot",
-    "r": "dashdot",
-    "o": "longdash",
-    "h": "solid",
+GATE_LOOKS: dict[str, Look] = {
+    **dict.fromkeys("gnh", ("#AA3377", "solid")),
+    **dict.fromkeys("fz", ("#6A5ACD", "dot")),
+    **dict.fromkeys("ir", ("#17A2B8", "dashdot")),
+    "o": ("#8C564B", "longdash"),
 }
 BINS = 20
 TWIN_MARKS = 16  # circles along the curve of the other convention
@@ -54,7 +64,7 @@ def path_routes(s: PathSummary, height: int = 440) -> go.Figure:
     ]
     for k in drawn:
         part = split.parts[k]
-        look = (labels[part], PATH_COLOURS[part], PATH_DASHES[part], 2.5)
+        look = (labels[part], *ROUTE_LOOKS[part], 2.5)
         norm, share = split.log10_norm[k, :, 0], split.share[k, :, 0]
         data.append(line(t, norm, *look, power_of_ten, showlegend=True))
         data.append({**line(t, np.where(np.isfinite(norm), share, np.nan), *look, "{:.3f}".format), "yaxis": "y2"})
@@ -88,14 +98,14 @@ def path_steps(s: PathSummary, height: int = 320) -> go.Figure:
     """
     split, t = s.by_step, np.arange(s.start)
     drawn = [k for k in range(len(split.parts)) if np.isfinite(split.log10_norm[k, : s.start]).any()]
+    looks = step_looks(split.parts)
     ratio = {split.parts[k]: minus(split.log10_norm[k, : s.start, 0], split.log10_whole[: s.start, 0]) for k in drawn}
     data = [
         line(
             t,
             y,
-            f"highway {s.gate}" if part == HIGHWAY else INNER.get(part, "read at this step"),
-            PATH_COLOURS[part],
-            "dash" if part == HIGHWAY else PATH_DASHES[part],
+            step_label(s, part),
+            *looks[part],
             3.0 if part == HIGHWAY else 2.0,
             power_of_ten,
             showlegend=True,
@@ -103,17 +113,33 @@ def path_steps(s: PathSummary, height: int = 320) -> go.Figure:
         for part, y in ratio.items()
     ]
     low, high = extent(*ratio.values())
-    low, high = max(low, -6.0), max(high, 0.0)
+    low, high = decades(max(low, -6.0), max(high, 0.0))
+    room = 0.04 * (high - low)
     return figure(
         data,
         height,
         xaxis=time_axis(s),
         yaxis={
             "title": {"text": f"‖part‖ / ‖∂L/∂{s.memory}<sub>t</sub>‖", "standoff": 10},
-            **log_ticks(*decades(low, high), 6),
+            **log_ticks(low - room, high + room, 6),
         },
         shapes=[level(0.0, "y"), *marked_steps(s)],
+        annotations=[] if drawn else [said_inside("exactly nothing arrives")],
     )
+
+
+def step_label(s: PathSummary, part: str) -> str:
+    """What a path of one step goes through; a gate that no name is known of is told by its letter."""
+    named = {HIGHWAY: f"highway {s.gate}", DIRECT: "read at this step", **INNER}
+    return named.get(part, f"gate {part}")
+
+
+def step_looks(parts: Sequence[str]) -> dict[str, Look]:
+    """A look for every path of one step; a gate without its own takes one that no other of this cell has."""
+    known = {part: look for part, look in {**ROUTE_LOOKS, **GATE_LOOKS}.items() if part in parts}
+    unused = [look for look in dict.fromkeys(GATE_LOOKS.values()) if look not in known.values()]
+    more = cycle(unused or GATE_LOOKS.values())
+    return {part: known.get(part) or next(more) for part in parts}
 
 
 def gate_map(s: PathSummary, height: int = 320) -> go.Figure:
@@ -140,12 +166,14 @@ def gate_map(s: PathSummary, height: int = 320) -> go.Figure:
     ]
     if s.kept_other is not None:
         data.append(outlined_histogram(s.kept_other, there))
+    highest = max(shares_by_class(kept)[0].max() for kept in (s.kept, s.kept_other) if kept is not None)
+    labelled = max(0.05, np.floor(10.0 * highest) / 10.0)  # one share: on a phone there is no room for two
     return figure(
         data,
         height,
         hovermode="closest",
         bargap=0.0,
-        xaxis={**time_axis(s), "title": {"text": "step t"}, "domain": [0.0, 0.64], "range": [0.5, s.length + 0.5]},
+        xaxis={**time_axis(s), "title": {"text": "step t"}, "domain": [0.0, 0.6], "range": [0.5, s.length + 0.5]},
         yaxis={
             "title": {"text": "units, most open on top", "standoff": 10},
             "showgrid": False,
@@ -155,12 +183,16 @@ def gate_map(s: PathSummary, height: int = 320) -> go.Figure:
             "domain": [0.78, 1.0],
             "anchor": "y2",
             "title": {"text": f"of all {s.gate}"},
-            "tickformat": ".0%",
-            "rangemode": "tozero",
-            "nticks": 3,
-            "tickangle": 0,
+            "range": [0.0, 1.05 * highest],
+            "tickvals": [0.0, labelled],
+            "ticktext": ["0", f"{labelled:.0%}"],
         },
-        yaxis2={"anchor": "x2", "range": [0.0, 1.0], "nticks": 6},
+        yaxis2={
+            "title": {"text": f"value of {s.gate}", "standoff": 2},
+            "anchor": "x2",
+            "range": [0.0, 1.0],
+            "tickvals": [0.0, 0.5, 1.0],
+        },
         legend={"orientation": "h", "x": 1.0, "y": 1.0, "yanchor": "bottom", "xanchor": "right"},
     )
 
@@ -211,10 +243,11 @@ def line(
     return {
         "x": t,
         "y": np.where(np.isfinite(y), y, np.nan),
-        "mode": "lines",
+        "mode": mode_of(y),
         "name": name,
         "showlegend": showlegend,
         "line": {"color": colour, "width": width, "dash": dash},
+        "marker": {"size": 3.0 * width},
         "customdata": ["" if np.isnan(value) else say(value) for value in y.tolist()],
         "hovertemplate": "%{customdata} at step %{x}",
     }

@@ -17,13 +17,13 @@ from gradflow.figures.theme import CLIPPING_COLOURS, MAGNITUDE, REFERENCE, colou
 from gradflow.findings import number
 
 LOW, HIGH = -4.0, 0.0  # log10 of the error from the brightest colour to the darkest
-WIDTHS = {"none": 10.0, "norm": 6.0, "value": 2.5}  # where the paths are one, all three are seen
+WIDTHS = {"none": 10.0, "norm": 6.0, "value": 2.5}  # where two paths are one, both are seen
 LABEL = "#1B1A22"  # on its white label, in light and in dark
 STEP = {"duration": 150, "redraw": False}  # milliseconds
 Part = dict[str, Any]
 
 
-def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 490) -> go.Figure:
+def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 520) -> go.Figure:
     """The error over (w, b) as a map, a path for each kind of clipping, and a player that walks them step by step.
 
     The reader should conclude that the unclipped descent is thrown away by one step at the cliff's edge, and that the
@@ -34,7 +34,7 @@ def cliff_paths(surface: Surface, by_kind: Mapping[str, Descent], height: int = 
     value = {"prefix": "step ", "xanchor": "right", "font": {"size": 15, "color": REFERENCE}}
     return animated(
         [scale()],
-        [trace for kind, descent in by_kind.items() for trace in walk(kind, descent)],
+        [*(trace for kind, descent in by_kind.items() for trace in walk(kind, descent)), *together(by_kind)],
         [str(step) for step in range(steps)],
         steps - 1,
         height,
@@ -97,15 +97,37 @@ def walk(kind: str, descent: Descent) -> tuple[Part, Part]:
         "hovertemplate": "w %{x:.3f}, b %{y:.3f}",
         "moves": {"x": [descent.w[:end] for end in ends], "y": [descent.b[:end] for end in ends]},
     }
-    point = {
+    return line, point(colour, kind, descent.w, descent.b)
+
+
+def point(colour: str, group: str, w: Array, b: Array) -> Part:
+    """Where a path stands at each step."""
+    return {
         "mode": "markers",
-        "legendgroup": kind,
+        "legendgroup": group,
         "marker": {"color": colour, "size": 14, "line": {"color": "#FFFFFF", "width": 2}},
         "showlegend": False,
         "hoverinfo": "skip",
-        "moves": {"x": descent.w[:, None], "y": descent.b[:, None]},
+        "moves": {"x": w[:, None], "y": b[:, None]},
     }
-    return line, point
+
+
+def together(by_kind: Mapping[str, Descent]) -> tuple[Part, Part]:
+    """A path for as long as it is everyone's, over the three that would blend there into a colour of none of them."""
+    first, *others = by_kind.values()
+    alike = np.logical_and.reduce([(d.w == first.w) & (d.b == first.b) for d in others])
+    shared = int(np.argmin(np.append(alike, False)))
+    ends = [min(end, shared) for end in range(1, len(first.w) + 1)]
+    line = {
+        "mode": "lines",
+        "name": "all three",
+        "legendgroup": "all",
+        "line": {"color": REFERENCE, "width": WIDTHS["none"]},
+        "hoverinfo": "skip",
+        "moves": {"x": [first.w[:end] for end in ends], "y": [first.b[:end] for end in ends]},
+    }
+    w, b = (np.where(np.arange(len(ends)) < shared, of_all, np.nan) for of_all in (first.w, first.b))
+    return line, point(REFERENCE, "all", w, b)
 
 
 def landings(by_kind: Mapping[str, Descent]) -> list[Part]:

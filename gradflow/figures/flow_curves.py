@@ -16,6 +16,7 @@ from gradflow.figures.theme import (
     decades,
     figure,
     log_ticks,
+    mode_of,
     subscripted,
     translucent,
 )
@@ -122,13 +123,18 @@ def line(s: Summary, look: Look) -> dict:
     return {
         "x": np.arange(s.length + 1),
         "y": np.where(np.isfinite(s.middle), s.middle, np.nan),
-        "mode": "lines",
+        "mode": mode_of(s.middle),
         "name": look.name,
         "legendgroup": look.name,
         "line": {"color": look.colour, "width": 3.5, "dash": look.dash},
-        "customdata": [[power_of_ten(v), label] for v, label in zip(s.middle, ["h₀", *s.steps], strict=True)],
-        "hovertemplate": "%{customdata[0]} at step %{x} “%{customdata[1]}”",
+        "customdata": [[power_of_ten(v), heard] for v, heard in zip(s.middle, inputs(s), strict=True)],
+        "hovertemplate": "%{customdata[0]} at step %{x}%{customdata[1]}",
     }
+
+
+def inputs(s: Summary) -> list[str]:
+    """What hovering says of the input at steps 0 … T."""
+    return [" “h₀”", *(f" “{name}”" if name else ", no input" for name in s.steps)]
 
 
 def direct_line(s: Summary, rank: int) -> dict:
@@ -140,7 +146,7 @@ def direct_line(s: Summary, rank: int) -> dict:
         "y": s.direct[t],
         "mode": "lines" if len(t) > 1 else "lines+markers",
         "marker": {"size": 15 - 5 * rank},
-        "customdata": [[power_of_ten(s.direct[k]), ["h₀", *s.steps][k]] for k in t],
+        "customdata": [[power_of_ten(s.direct[k]), inputs(s)[k]] for k in t],
     }
 
 

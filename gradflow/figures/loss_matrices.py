@@ -17,6 +17,8 @@ from gradflow.figures.theme import (
     decades,
     figure,
     log_ticks,
+    mode_of,
+    said_inside,
     translucent,
 )
 from gradflow.findings import NAMES, power_of_ten
@@ -33,8 +35,8 @@ def loss_matrix_map(by_type: Mapping[str, LossMatrix], loss: int, height: int = 
 
     Drawn is the many-to-many matrix, on the colour scale of all types.
 
-    The reader should conclude how far back a loss is heard: to the left of the black line less than 1/100 of it is left.
-    Above the diagonal, and wherever else it is blank, the gradient is exactly zero.
+    The reader should conclude how far back a loss is heard: to the left of the black line less than 1/100 of it is left; a
+    loss without one is heard all the way, or until it is blank, which is exactly zero, as above the diagonal.
     """
     m = by_type["many-to-many"]
     low, high = value_range(list(by_type.values()))
@@ -44,8 +46,9 @@ def loss_matrix_map(by_type: Mapping[str, LossMatrix], loss: int, height: int = 
     row = m.log10_norm[loss]
     rows_low, rows_high = decades(lowest(row, m.log10_total), highest(row, m.log10_total))
     rows = rows_high - rows_low
+    border = reach_border(m)
     return figure(
-        [named, *reach_lines(m, names), *row_lines(m, loss, names)],
+        [named, *row_lines(m, loss, names)],
         height,
         xaxis={
             **step_axis(names),
@@ -65,10 +68,11 @@ def loss_matrix_map(by_type: Mapping[str, LossMatrix], loss: int, height: int = 
         yaxis2={
             "domain": [0.0, 0.26],
             **log_ticks(rows_low - 0.08 * rows, rows_high + 0.4 * rows, 3),
-            "title": {"text": f"k = {loss}", "font": {"color": CELL_COLOURS[m.cell]}},
+            "title": {"text": f"‖∂L<sub>{loss}</sub>/∂h<sub>t</sub>‖", "standoff": 12},
         },
         coloraxis={"colorscale": MAGNITUDE, "cmin": low, "cmax": high, "colorbar": inside_bar(low, high)},
-        annotations=[note(), total_label(m)],
+        annotations=[note(bool(border)), total_label(m)],
+        shapes=reach_lines(border),
         hovermode="closest",
         showlegend=False,
         margin={"l": 112, "r": 16, "t": 10, "b": 58},
@@ -98,30 +102,32 @@ def heatmap(m: LossMatrix, k: str) -> dict:
     }
 
 
-def reach_lines(m: LossMatrix, names: list[str]) -> list[dict]:
-    """How far back every loss has 1/100 left, black on white so that it shows on any colour."""
-    there = np.flatnonzero(np.isfinite(m.reaches))
-    line = {
-        "x": [names[int(k - m.reaches[k])] for k in there],
-        "y": [names[k] for k in there],
-        "mode": "lines",
-        "hoverinfo": "skip",
-    }
-    return [
-        {**line, "line": {"color": "#FFFFFF", "width": 4.5}},
-        {**line, "line": {"color": "#000000", "width": 2}},
-    ]
+def reach_border(m: LossMatrix) -> dict[int, int]:
+    """Loss → the last state at which 1/100 of it is left; without losses that reach all the way, or whose rest is blank."""
+    ends = {int(k): int(k - m.reaches[k]) for k in np.flatnonzero(np.isfinite(m.reaches))}
+    return {k: t for k, t in ends.items() if t > 0 and np.isfinite(m.log10_norm[k, t - 1])}
+
+
+def reach_lines(border: Mapping[int, int]) -> list[dict]:
+    """The border's edges of cells as one line, black on white so that it shows on any colour; it breaks between losses."""
+    path = ""
+    for k, t in border.items():
+        path += f"H{t - 0.5}" if k - 1 in border else f"M{t - 0.5},{k - 0.5}"
+        path += f"V{k + 0.5}"
+    looks = [{"color": "#FFFFFF", "width": 4}, {"color": "#000000", "width": 2}] if border else []
+    return [{"type": "path", "path": path, "line": look} for look in looks]
 
 
 def row_lines(m: LossMatrix, loss: int, names: list[str]) -> list[dict]:
-    """The chosen loss's row: a line across the matrix, and its curve below over the total of all losses."""
+    """The chosen loss's row: a line across the matrix as far as it is not zero, and its curve below over all losses' total."""
     row = m.log10_norm[loss, : loss + 1]
     total = np.where(np.isfinite(m.log10_total), m.log10_total, np.nan)
+    there = [names[t] for t in np.flatnonzero(np.isfinite(row))]
     return [
         {
-            "x": [names[0], names[loss]],
-            "y": [names[loss], names[loss]],
-            "mode": "lines",
+            "x": there,
+            "y": [names[loss]] * len(there),
+            "mode": mode_of(row),
             "line": {"color": CELL_COLOURS[m.cell], "width": 2.5},
             "hoverinfo": "skip",
         },
@@ -129,7 +135,7 @@ def row_lines(m: LossMatrix, loss: int, names: list[str]) -> list[dict]:
             "x": names,
             "y": total,
             "yaxis": "y2",
-            "mode": "lines",
+            "mode": mode_of(total),
             "line": {"color": REFERENCE, "width": 2, "dash": "dot"},
             "customdata": [power_of_ten(v) for v in m.log10_total],
             "hovertemplate": "all losses: %{customdata} at %{x}<extra></extra>",
@@ -138,7 +144,7 @@ def row_lines(m: LossMatrix, loss: int, names: list[str]) -> list[dict]:
             "x": names[: loss + 1],
             "y": np.where(np.isfinite(row), row, np.nan),
             "yaxis": "y2",
-            "mode": "lines",
+            "mode": mode_of(row),
             "line": {"color": CELL_COLOURS[m.cell], "width": 3.5},
             "customdata": [power_of_ten(v) for v in row],
             "hovertemplate": f"loss {loss}: %{{customdata}} at %{{x}}<extra></extra>",
@@ -172,7 +178,10 @@ def lag_curves(by_cell: Mapping[str, LossMatrix], height: int = 320) -> go.Figur
             **log_ticks(low - room, high + 2.0 * room),
         },
         shapes=[reference_line(y, dash) for y, _, dash in lines],
-        annotations=[beside_line(y, text, (length, 0.0), curves, high - low) for y, text, _ in lines],
+        annotations=[
+            *(beside_line(y, text, (length, 0.0), curves, high - low) for y, text, _ in lines),
+            *([] if drawn else [said_inside("no loss has a gradient")]),
+        ],
     )
 
 
@@ -198,7 +207,7 @@ def lag_line(m: LossMatrix) -> dict:
     return {
         "x": np.arange(len(middle)),
         "y": np.where(np.isfinite(middle), middle, np.nan),
-        "mode": "lines",
+        "mode": mode_of(middle),
         "name": NAMES[m.cell],
         "legendgroup": NAMES[m.cell],
         "line": {"color": CELL_COLOURS[m.cell], "width": 3.5, "dash": CELL_DASHES[m.cell]},
@@ -274,10 +283,10 @@ def heading(text: str, k: str) -> dict:
     }
 
 
-def note() -> dict:
-    """How to read the matrix, in its empty half."""
+def note(bordered: bool) -> dict:
+    """How to read the matrix, in its empty half; of the black line only where there is one."""
     return {
-        "text": "black line: 1/100 left<br>blank: exactly 0",
+        "text": "black line: 1/100 left<br>" * bordered + "blank: exactly 0",
         "xref": "x domain",
         "yref": "y domain",
         "x": 1.0,

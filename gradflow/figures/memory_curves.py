@@ -29,7 +29,7 @@ def memory_curves(memories: Sequence[Memory], present: Memory, quantity: str, he
     """‖∂L/∂c_t‖ over time, one line per bias, thick for the present one, each with its pure-gate law thin and dashed.
 
     The reader should conclude that a higher bias carries the gradient further, and that the gate is not its only path: where
-    a line leaves its law, the rest came through h.
+    a line leaves its law, the rest came through h, or by gates that are not at rest.
     """
     curves = [m.curves[m.own(quantity)] for m in memories]
     finite = np.concatenate([curve[np.isfinite(curve)] for curve in curves])
@@ -79,7 +79,7 @@ def line(m: Memory, curve: Array, is_present: bool) -> dict:
 
 
 def law(m: Memory, curve: Array, is_present: bool, lowest: float) -> dict:
-    """What the gates alone would leave of the curve's last value, down to a little below the figure."""
+    """What gates at rest would leave of the curve's last value, down to a little below the figure."""
     return {
         "x": np.arange(m.length + 1),
         "y": np.maximum(m.law + (curve[-1] if np.isfinite(curve[-1]) else np.nan), 1.5 * lowest),
@@ -117,7 +117,7 @@ def name_of_law(m: Memory, curve: Array, room: float) -> list[dict]:
     start = float(m.law[0] + curve[-1])
     if not np.isfinite(curve[0]) or curve[0] - start < room:
         return []
-    text = "gates alone" if m.bias is None else f"gate alone: {number(m.law_factor)}<sup>k</sup>"
+    text = "gates at rest" if m.bias is None else f"gate at rest: {number(m.law_factor)}<sup>k</sup>"
     return [
         {
             "x": 0,

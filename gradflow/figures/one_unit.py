@@ -67,17 +67,15 @@ def unit_map(unit: OneUnit, height: int = 400) -> go.Figure:
         if p.up_to is not None
     ]
     axis = {"range": [low, high], "showgrid": False, "nticks": 6}
+    points = [marked(point, colour, low, high) for point in unit.fixed_points]
+    names = []
+    if unit.w < 0.0:  # the path winds around the one fixed point, and no words have room beside it
+        names = [led(start, low, "bottom"), *(led(point, high, "top") for point in points)]
+        start, *points = ({**trace, "mode": "markers"} for trace in (start, *points))
     return figure(
-        [
-            diagonal,
-            *kept,
-            mapped,
-            cobweb,
-            start,
-            *(marked(point, colour, low, high) for point in unit.fixed_points),
-            *cycle(unit, colour),
-        ],
+        [diagonal, *kept, mapped, cobweb, start, *points, *cycle(unit, colour)],
         height,
+        annotations=names,
         xaxis={**axis, "title": {"text": "h<sub>t−1</sub>"}},
         yaxis={**axis, "title": {"text": "h<sub>t</sub>", "standoff": 10}},
         hovermode="closest",
@@ -98,6 +96,14 @@ def marked(point: FixedPoint, colour: str, low: float, high: float) -> dict:
         "textfont": {"color": colour, "size": 18},
         "hovertemplate": f"{point.kind} fixed point %{{x:.5f}}, multiplier {point.multiplier:.5f}<extra></extra>",
     }
+
+
+def led(trace: dict, end: float, anchor: str) -> dict:
+    """A point's words away from it, at this end of the picture, with a line to it."""
+    (h,) = trace["x"]
+    line = {"axref": "x", "ayref": "y", "arrowhead": 0, "arrowwidth": 1, "arrowcolor": REFERENCE, "standoff": 8}
+    words = {"text": trace["text"][0], "font": trace.get("textfont"), "yanchor": anchor}
+    return {"x": h, "y": h, "ax": h, "ay": end, **line, **words}
 
 
 def cycle(unit: OneUnit, colour: str) -> list[dict]:

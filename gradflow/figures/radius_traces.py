@@ -27,6 +27,7 @@ MAP_REACH = 20.0  # decades from unchanged to the deepest colour
 MAP_ROWS, MAP_COLUMNS = 61, 100
 GAP_COLUMNS, RAMP_COLUMNS = 14, 8  # between two maps; of the colours' scale beside the last
 UNCHANGED = 128  # the row of PALETTE that has no colour
+APART = "\N{NO-BREAK SPACE}"  # between the colours' scale and its words
 Trace = dict[str, Any]
 Studies = Mapping[str, RadiusStudy]
 
@@ -144,7 +145,7 @@ def level(studies: Studies, stops: list[int]) -> Trace:
     *starts, end = lefts(studies)
     ones = np.ones(len(radii))
     y = [radii, radii, np.nan * ones, top * ones, np.nan * ones] * len(starts) + [top * ones, top / 2 * ones, 0 * ones]
-    scale = [f"10<sup>{MAP_REACH:g}</sup>", "1", f"10<sup>−{MAP_REACH:g}</sup>"]
+    scale = [f"{APART}{text}" for text in (f"10<sup>{MAP_REACH:g}</sup>", "1", f"10<sup>−{MAP_REACH:g}</sup>")]
     words = [[words_above(s, r) for s in studies.values()] for r in stops]
     return {
         **quiet("lines+text"),

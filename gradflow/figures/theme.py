@@ -4,17 +4,21 @@ import base64
 import math
 import re
 from collections.abc import Sequence
+from itertools import cycle
 from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 from plotly.colors import get_colorscale
 
+from gradflow.activations import Array
 from gradflow.cells import CELLS
 
 OKABE_ITO = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#56B4E9")
-CELL_COLOURS = dict(zip(CELLS, OKABE_ITO, strict=False))  # RNN, LSTM, GRU, then whatever cell is added
-CELL_DASHES = dict(zip(CELLS, ("solid", "dash", "dot", "dashdot", "longdash"), strict=False))
+DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot")
+# RNN, LSTM, GRU, then whatever cell is added; the sixth has the first one's colour, but a dash of its own
+CELL_COLOURS = dict(zip(CELLS, cycle(OKABE_ITO), strict=False))
+CELL_DASHES = dict(zip(CELLS, cycle(DASHES), strict=False))
 # activation functions stand beside one another in one cell: hues of their own, apart for colour-blind readers too
 ACTIVATION_COLOURS = {"tanh": "#B5407F", "sigmoid": "#8C8C1A", "relu": "#1595AB"}
 ACTIVATION_DASHES = {"tanh": "solid", "sigmoid": "dash", "relu": "dot"}
@@ -55,6 +59,17 @@ def log_ticks(low: float, high: float, count: int = 8) -> dict[str, Any]:
     first, last = math.ceil(low / step), math.floor(high / step)
     at = [step * k for k in range(first, last + 1)]
     return {"tickvals": at, "ticktext": [f"10<sup>{k}</sup>" if k else "1" for k in at], "range": [low, high]}
+
+
+def mode_of(y: Array) -> str:
+    """How a curve is drawn: a line of a single point is not seen, and of two one can't tell it, so that few are marked."""
+    return "lines" if np.count_nonzero(np.isfinite(y)) > 2 else "lines+markers"
+
+
+def said_inside(text: str) -> dict[str, Any]:
+    """Why a picture is empty, in its middle."""
+    middle = {"xref": "x domain", "yref": "y domain", "x": 0.5, "y": 0.5, "showarrow": False}
+    return {**middle, "text": text, "font": {"color": REFERENCE, "size": 15}}
 
 
 def decades(lowest: float, highest: float) -> tuple[float, float]:

@@ -16,13 +16,13 @@ from gradflow.figures.theme import (
     decades,
     figure,
     log_ticks,
+    said_inside,
     translucent,
 )
 from gradflow.findings import NAMES, number
-from gradflow.truncation import Truncation
+from gradflow.truncation import ROUNDING, Truncation
 
 PATH = "#7B6CD0"  # the app's own violet, on white and on black; no cell's colour
-ROUNDING = 1e-12  # a smaller difference is rounding
 
 
 def surviving_paths(styles: Mapping[str, NDArray[np.int_]], height: int = 340) -> go.Figure:
@@ -102,13 +102,16 @@ def bias_curves(by_cell: Mapping[str, Truncation], k2: int, height: int = 320) -
     """‖truncated − full‖ / ‖full‖ of ∂L/∂W_hh against k2, one curve per cell, the chosen k2 as a line.
 
     The reader should conclude how far back each cell has to go for a gradient that is right to 1 %. Where only rounding is
-    left a curve ends.
+    left a curve ends; where there is nothing else, words say so.
     """
     logs = {cell: log10_bias(t) for cell, t in by_cell.items()}
     low, high = decades(lowest(*logs.values()), highest(*logs.values()))
     room = 0.05 * (high - low)
     length = max(t.length for t in by_cell.values())
     references = [(0.0, "100 %", "solid"), (-2.0, "1 %", "dash")]
+    exact = any(np.isfinite(t.bias).any() for t in by_cell.values())
+    empty = "no difference above rounding" if exact else "no full gradient to compare with"
+    there = any(np.isfinite(log).any() for log in logs.values())
     return figure(
         [bias_line(by_cell[cell], log) for cell, log in logs.items()],
         height,
@@ -122,12 +125,15 @@ def bias_curves(by_cell: Mapping[str, Truncation], k2: int, height: int = 320) -
             "title": {"text": "‖truncated − full‖ / ‖full‖", "standoff": 8},
             **log_ticks(low - room, high + 3.0 * room, 6),
         },
-        shapes=[*(reference_line(y, dash) for y, _, dash in references), chosen_line(k2)],
+        shapes=[*(reference_line(y, dash) for y, _, dash in references), *([chosen_line(k2)] if there else [])],
         annotations=[
-            beside_line(
-                y, text, (0.0, length), [(np.array(t.k2s), logs[cell]) for cell, t in by_cell.items()], high - low
-            )
-            for y, text, _ in references
+            *(
+                beside_line(
+                    y, text, (0.0, length), [(np.array(t.k2s), logs[cell]) for cell, t in by_cell.items()], high - low
+                )
+                for y, text, _ in references
+            ),
+            *([] if there else [said_inside(empty)]),
         ],
     )
 
@@ -145,6 +151,7 @@ def bias_line(t: Truncation, log10: NDArray) -> dict:
         "y": log10,
         "mode": "lines+markers",
         "name": NAMES[t.cell],
+        "showlegend": bool(np.isfinite(log10).any()),
         "line": {"color": CELL_COLOURS[t.cell], "width": 3, "dash": CELL_DASHES[t.cell]},
         "marker": {"size": 6},
         "customdata": [number(100.0 * bias) if np.isfinite(bias) else "" for bias in t.bias],

@@ -29,6 +29,7 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
     finite = np.concatenate([s.units[np.isfinite(s.units)] for s in drawn] or [np.zeros(1)])
     low, high = decades(float(finite.min(initial=0.0)), float(finite.max(initial=0.0)))
     length = max((s.length for s in drawn), default=1)
+    units = max((s.units.shape[1] for s in drawn), default=1)
     inner = [round(length / 4), round(3 * length / 4)]  # no label at an edge, where the next map's would touch it
     axes: dict[str, dict] = {}
     across = len(drawn) if len(drawn) <= 3 else 2  # four in a row have no room for their names on a phone
@@ -51,6 +52,7 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
             "title": {"text": "" if n % across else "unit i", "standoff": 10},
             "showticklabels": n % across == 0,
             "showgrid": False,
+            "dtick": 1 if units < 8 else None,
             **({"matches": "y"} if k else {}),
         }
     return figure(
@@ -59,7 +61,7 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
         **axes,
         annotations=[heading(s, k) for k, s in zip(places, drawn, strict=True)],
         hovermode="closest",
-        margin={"r": 144},
+        margin={"r": 116},
         coloraxis={
             "colorscale": MAGNITUDE,
             "cmin": low,
@@ -70,9 +72,13 @@ def unit_maps(summaries: Mapping[str, Summary], height: int = 320) -> go.Figure:
 
 
 def heading(s: Summary, k: str) -> dict:
-    """The cell's name above its map, beside its colour, which as the colour of words would be too dark on black."""
+    """The cell's name above its map, beside its colour, which as the colour of words would be too dark on black.
+
+    A long name is broken, and all are small: on a phone a map is as narrow as four letters.
+    """
     return {
-        "text": f'<span style="color:{CELL_COLOURS[s.cell]}">■</span> {NAMES[s.cell]}',
+        "text": f'<span style="color:{CELL_COLOURS[s.cell]}">■</span> {NAMES[s.cell].replace(" ", "<br>")}',
+        "font": {"size": 14},
         "xref": f"x{k} domain",
         "yref": f"y{k} domain",
         "x": 0.5,

@@ -4,6 +4,9 @@ from gradflow.derivation import Derivation
 from gradflow.derivation_findings import signed
 from gradflow.findings import power_of_ten
 
+# in words: on a phone it stands under the equation, where ditto marks would be lost
+SAME = ":small[:gray[the same line]]"
+
 
 def lines_table(d: Derivation, part: str, step: int) -> str:
     """Markdown with one row for each equation of one part; a line that says several things is named once."""
@@ -14,7 +17,7 @@ def lines_table(d: Derivation, part: str, step: int) -> str:
         for equation in line.equations:
             if line.part == part:
                 rows.append(f"| ${equation.latex}$ | {place} | {values(d, number, step)} |")
-            number, place = number + 1, ""
+            number, place = number + 1, SAME
     return "\n".join(rows)
 
 

@@ -23,7 +23,8 @@ def strip_html(summaries: Mapping[str, Summary], is_text: bool) -> str:
         f'<span class="ramp" style="background:linear-gradient(to right,{VANISHING},transparent,{EXPLODING})"></span>'
     )
     ends = f"{power_of_ten(-reach)} {ramp} {power_of_ten(reach)}"
-    scale = f'<div class="scale">{ends} of what the last step gets; no colour: unchanged</div>'
+    zero = "; hatched: exactly 0" if any(np.isneginf(relative(s)[1:]).any() for s in drawn) else ""
+    scale = f'<div class="scale">{ends} of what the last step gets; no colour: unchanged{zero}</div>'
     return f'<div class="strip" style="--left:{MARGIN["l"]}px;--right:{MARGIN["r"]}px">{rows}{scale}</div>'
 
 
@@ -42,11 +43,8 @@ def relative(s: Summary) -> Array:
 
 def row(s: Summary, is_text: bool, reach: float) -> str:
     aligned = s.length <= ALIGNED or not is_text
-    cells = "".join(
-        f'<i style="{colour(value, reach)}" title="step {t}, “{escape(name)}”: {power_of_ten(value)}"'
-        f"{'' if is_text else ' class=blank'}>{escape(name) if is_text else ''}</i>"
-        for t, (name, value) in enumerate(zip(s.steps, relative(s)[1:].tolist(), strict=True), start=1)
-    )
+    values = relative(s)[1:].tolist()
+    cells = "".join(step(t, s.steps[t - 1], value, is_text, reach) for t, value in enumerate(values, start=1))
     h0 = '<i class="h0"></i>' if aligned else ""  # the curves begin with h₀, which has no character
     name = f'<span class="name" style="border-color:{CELL_COLOURS[s.cell]}">{NAMES[s.cell]}</span>'
     said = f"{power_of_ten(float(relative(s)[1]))} of the last step's gradient at the first"
@@ -55,10 +53,19 @@ def row(s: Summary, is_text: bool, reach: float) -> str:
     return f'<div class="row">{name}{cells}</div>'
 
 
+def step(t: int, name: str, log10: float, is_text: bool, reach: float) -> str:
+    """One step's column: its character, a dot where the network reads none, nothing where the input is no text."""
+    kinds = ["zero"] * (log10 == -np.inf) + ["blank"] * (not is_text)
+    heard = f"“{escape(name)}”" if name else "no input"
+    attributes = f'style="{colour(log10, reach)}" title="step {t}, {heard}: {power_of_ten(log10)}"'
+    attributes += f' class="{" ".join(kinds)}"' * bool(kinds)
+    return f"<i {attributes}>{(escape(name) or '·') if is_text else ''}</i>"
+
+
 def colour(log10: float, reach: float) -> str:
-    """CSS for one character: transparent at 1, the deeper the further from it; black where exactly nothing arrives."""
+    """CSS for one character: transparent at 1, the deeper the further from it; none for exact zeros, which are hatched."""
     if log10 == -np.inf:
-        return "background:#000;color:#fff"
+        return ""
     depth = min(1.0, abs(log10) / reach)
     if log10 < 0.0:  # below these depths the theme's own text colour reads better, on white and on black
         return f"background:{translucent(VANISHING, round(depth, 3))}{';color:#fff' if depth > 0.7 else ''}"

@@ -103,7 +103,7 @@ side_by_side: list[Memory] = sorted([*others, lstm], key=lambda m: float("inf") 
 finding = memory_title(lstm, quantity)
 title(finding)
 draw(memory_curves([*side_by_side, gru], lstm, quantity), key="memory_curves", alt=finding)
-st.markdown(f"{seen(lstm, quantity)}\n\n:small[:gray[{details(gru, SEEDS)}]]")
+st.markdown(f"{seen(exp, lstm, quantity)}\n\n:small[:gray[{details(gru, SEEDS)}]]")
 
 high_lstm, high_gru = at(HIGH, lstm_sweep), at(HIGH, gru_sweep)
 kept, entering = st.columns(2)

@@ -14,7 +14,7 @@ from gradflow.ui.chart import draw
 from gradflow.ui.controls import control
 from gradflow.ui.frame import experiment, own_controls, own_more, problems_told, title
 from gradflow.ui.share import experiment_code, share
-from gradflow.ui.sources import cell_classes, show_sources
+from gradflow.ui.sources import show_sources
 
 NAME = "Paths through a cell"
 CELL = Knob("Cell", "Cells with a highway.", choices=tuple(name for name, make in CELLS.items() if make().memory_gate))
@@ -75,4 +75,4 @@ share(
     python=python_code(exp, weights, lag),
     name="paths-through-a-cell",
 )
-show_sources({NAMES[cell]: cell_classes(build_cell(exp)), "Parts and routes": [split_steps, split_routes]})
+show_sources({NAMES[cell]: build_cell(exp), "Parts and routes": [split_steps, split_routes]})

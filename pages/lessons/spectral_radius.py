@@ -52,7 +52,7 @@ with problems_told("Spectral radius"):
     if radius not in RADII:
         studies = with_radius(studies, study_shared(exp, (radius,), seeds))
 
-finding = radius_title(studies)
+finding = radius_title(studies, radius)
 title(finding)
 draw(
     radius_board(studies, radius, on_a_phone),
@@ -61,7 +61,7 @@ draw(
     alt=f"{finding}. Eigenvalues, powers of W_hh, per-step factors, gradient curves and maps of radius and time from a "
     f"Gaussian, an orthogonal and an identity start, at ρ = {radius:g}; Spectral radius in the sidebar moves them too.",
 )
-st.markdown(radius_words(studies, SEEDS))
+st.markdown(radius_words(studies, radius, SEEDS))
 
 share(
     csv=lambda: radii_frame(studies).to_csv(index=False).encode(),

@@ -72,7 +72,8 @@ draw(
     key="surviving_paths",
     alt=paths_finding(chosen, length),  # stays while the gradients change, and so does the picture
 )
-st.markdown(table(length, all_styles, compared))
+# on a phone a cell breaks after its comma, not before its ×
+st.markdown(table(length, all_styles, compared).replace(" ×", "\N{NO-BREAK SPACE}×"))
 st.markdown(paths_words(chosen, length))
 
 bias, counts = st.columns(2)

@@ -8,7 +8,7 @@ from functools import cache
 import numpy as np
 import pandas as pd
 import pytest
-from charts import bands, curves, decoded
+from charts import assert_shows, bands, curves, decoded
 from visit import Visit, extremes
 
 import gradflow as gf
@@ -100,6 +100,25 @@ def test_the_defaults_show_the_phenomenon(page):
     assert all(f"{point.mean_slope:.2f}" in page.heading for point in points.values())
     assert [point.kind for point in unit.fixed_points] == ["stable", "unstable", "stable"]
     assert_the_library_s(page)
+
+
+def test_the_words_expect_what_the_title_says():
+    page = Visit("activations", spectral_radius="1.5")
+    points, _ = wanted(page)
+    said = dict(
+        zip(("tanh", "sigmoid", "relu"), re.findall(r"([\d.]+) with (?:tanh|sigmoid|ReLU)", page.words), strict=True)
+    )
+    for name, point in points.items():
+        assert_shows(said[name], np.log10(point.sigma_w * point.rms_slope))
+        assert float(said[name]) == pytest.approx(point.gradient.per_step_factor, rel=0.1)
+    assert max(map(float, said.values())) < 1.0
+    assert "Try ρ = 0.5" in page.words
+
+
+def test_without_a_way_back_it_is_said_once(page):
+    page.set(spectral_radius=0.0)
+    assert page.words.count("exactly zero") == 1
+    assert page.app.subheader[0].value.startswith("Exactly nothing of the gradient arrives")
 
 
 def test_there_is_a_test_for_every_control(page):

@@ -12,9 +12,10 @@ from visit import Visit
 
 from gradflow.cells import CELLS
 from gradflow.derivation import derive
-from gradflow.derivation_findings import title_of
+from gradflow.derivation_findings import WORDS, title_of
 from gradflow.experiment import KNOBS
 from gradflow.figures.theme import subscripted
+from gradflow.ui.lines import SAME
 
 derived = cache(derive)
 
@@ -92,10 +93,11 @@ def assert_the_library_s(page):
     part = page.settings["derivation_part"]
     equations = enumerate((line, equation) for line in d.lines for equation in line.equations)
     shown = [(number, line, equation) for number, (line, equation) in equations if line.part == part]
+    assert SAME.strip()  # a blank would look forgotten
     for (number, line, equation), row in zip(shown, table(page), strict=True):
         latex, source, norm, values, unit = row
         assert latex == f"${equation.latex}$"
-        assert source.startswith(f"`{line.source}`") if equation is line.equations[0] else source == ""
+        assert source.startswith(f"`{line.source}`") if equation is line.equations[0] else source == SAME
         assert_value(norm, 10.0 ** d.log10_norm[number, step - 1])
         least, greatest = values.split(" … ")
         assert_value(least, d.least[number, step - 1])
@@ -120,6 +122,13 @@ def test_the_defaults_show_the_phenomenon(page):
     kept = [np.ptp(sizes[symbol][1:]) for symbol in ("f", "c_t", "∂h_t/∂a_o", "∂c_t/∂a_g")]
     assert max(kept) < 1.5
     assert np.ptp(sizes["∂L/∂h_{t−1}"]) > 3.0
+
+
+def test_the_words_are_the_picture_s_key(page):
+    z = drawn(page)["data"][0]["z"]
+    assert np.isnan(decoded(z)).any()
+    assert "blank is exactly 0" in WORDS
+    assert WORDS.count(". ") + 1 <= 3
 
 
 def test_there_is_a_test_for_every_control(page):

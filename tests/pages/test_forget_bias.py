@@ -123,6 +123,20 @@ def test_the_defaults_show_the_phenomenon():
     assert "nothing new gets in" in page.words
 
 
+def test_where_the_words_send_the_reader_they_say_what_is_true():
+    page = Visit("forget_bias")
+    assert "Try ρ = 0" in page.words
+    page.set(spectral_radius=0.0)
+    assert "its gate at rest would keep 0.731" in page.heading
+    assert "through h" not in page.words
+    assert "Try ρ = 0" not in page.words
+    assert "Try an input scale of 0" in page.words
+    page.set(input_scale=0.0)
+    assert "as its gate at rest would" in page.heading
+    assert "full memory" not in page.words
+    assert "Try ρ = 1" in page.words
+
+
 def test_there_is_a_test_for_every_control(page):
     assert {key for key, *_ in EFFECTS} == set(page.controls)
 

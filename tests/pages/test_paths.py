@@ -34,7 +34,7 @@ def summary_of(page) -> PathSummary:
 
 def lines(figure):
     """Panel and name → what is drawn."""
-    return {(t.get("yaxis", "y"), t["name"]): decoded(t["y"]) for t in figure["data"] if t.get("mode") == "lines"}
+    return {(t.get("yaxis", "y"), t["name"]): decoded(t["y"]) for t in figure["data"] if "lines" in t.get("mode", "")}
 
 
 def shown(values):
@@ -96,6 +96,23 @@ def test_the_defaults_show_what_the_shortcut_misses():
     assert_shows(alone, s.log10_highway_alone)
     assert f"after {s.start} steps" in page.heading
     assert s.error <= 1e-12
+
+
+@pytest.mark.parametrize(
+    ("query", "tried"),
+    [
+        ({"forget_bias": "3"}, "Try biases of the forget gate from 0 to 3, then trained weights."),
+        ({"path_cell": "GRU", "update_bias": "3"}, "Try biases of the update gate from 0 to 3, then trained weights."),
+        (
+            {"path_cell": "GRU", "gru_update": "write", "update_bias": "-3"},
+            "Try biases of the update gate from 0 to −3, then trained weights.",
+        ),
+        ({"spectral_radius": "3"}, "They widen with the spectral radius: try it from 0.5 to 3."),
+    ],
+    ids=str,
+)
+def test_what_is_to_be_tried_is_a_range_so_that_it_never_holds_already(query, tried):
+    assert tried in Visit("paths", **SMALL, **query).words
 
 
 # control, its new value, the cell that it is tried on, whether its gradient changes, and what must be set before

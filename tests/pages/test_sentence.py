@@ -1,9 +1,12 @@
 """The sentence on the first page: whatever is typed is shown as it is, or answered with a sentence."""
 
+import re
+
 import pytest
 from first_page import assert_the_library_s
 
 from gradflow.sequences import characters
+from gradflow.ui import STYLE
 
 BAD = {"empty": "", "spaces": "   ", "too long": "x" * 10_000, "only a newline": "\n", "tabs": "\t\t"}
 
@@ -59,6 +62,26 @@ def test_any_text_is_shown_as_it_is(page, name):
     }
     shown = [text for text in strip.italics if text]
     assert shown == characters(line) * 3
+
+
+@pytest.mark.parametrize(("sequence_type", "heard"), [("many-to-one", 30), ("encoder-decoder", 15), ("one-to-many", 1)])
+def test_the_strip_has_a_dot_where_the_network_reads_nothing(page, sequence_type, heard):
+    page.set(length=30, sequence_type=sequence_type)
+    read = characters(page.settings["text"])[-30:]
+    assert [text for text in page.strip.italics if text] == [*read[:heard], *"·" * (30 - heard)] * 3
+    titles = re.findall(r'title="step (\d+), (no input|“.”): ', page.html("strip"))
+    assert titles[:30] == [(str(t), f"“{name}”" if t <= heard else "no input") for t, name in enumerate(read, start=1)]
+
+
+@pytest.mark.parametrize("kind", ["text", "noise"])
+def test_exactly_zero_is_hatched_and_the_key_says_so(page, kind):
+    page.set(length=30, input=kind, cells=["rnn"])
+    assert not re.findall("zero|hatched", page.html("strip"))
+    page.set(spectral_radius=0.0)
+    assert page.html("strip").count(' class="zero') == 29  # all but the last step
+    assert "no colour: unchanged; hatched: exactly 0" in page.html("strip")
+    assert "background" not in re.search('<i [^>]*class="zero[^>]*>', page.html("strip"))[0]
+    assert re.search(r"\.strip \.zero \{[^}]*gradient", STYLE.read_text())
 
 
 def test_one_character_cannot_be_split_into_input_and_output(page):

@@ -142,6 +142,21 @@ def test_the_defaults_show_the_phenomenon(page):
     assert page.warning is None
 
 
+def test_the_title_is_about_the_radius_of_the_sidebar(page):
+    page.set(spectral_radius=1.37)
+    s = studies(page)["gaussian"]
+    assert page.heading.startswith("At ρ = 1.37 a tanh RNN keeps")
+    shown = re.search(rf"keeps ({SHOWN}) of", page.heading)[1]
+    assert_shows(shown, s.log10_factor[s.radii.index(1.37)])
+    page.set(spectral_radius=0.9)
+    assert "Try ρ = 0.9" not in page.words
+
+
+def test_three_starts_that_agree_are_one_sentence(page):
+    page.set(activation="sigmoid")
+    assert "passes unchanged at no ρ, whatever the start." in page.words
+
+
 def test_at_most_six_controls_are_in_view():
     from gradflow.ui.lessons import LESSONS
 

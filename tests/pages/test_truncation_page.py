@@ -129,7 +129,9 @@ def assert_told(told, ratio, angle):
     if np.isnan(ratio):
         assert told == "–"
     elif 0.01 <= ratio < 100.0:
-        assert told == (f"{ratio:.2f} ×" if np.isnan(angle) else f"{ratio:.2f} ×, {angle:.1f}°")
+        # a no-break space, so that a narrow cell breaks after its comma
+        times = f"{ratio:.2f}\N{NO-BREAK SPACE}×"
+        assert told == (times if np.isnan(angle) else f"{times}, {angle:.1f}°")
 
 
 def test_the_defaults_show_the_phenomenon():
@@ -147,6 +149,12 @@ def test_the_published_path_counts_are_on_the_page():
     assert counts[0] == counts[1] == [0] + 7 * [7]
     assert counts[2] == [0] + 6 * [1] + [43]
     assert counts[3] == [0] + 49 * [1]
+
+
+def test_without_w_hh_an_rnn_is_not_off_by_rounding():
+    page = opened(spectral_radius="0")
+    assert_the_library_s(page)
+    assert "off by 0\N{NO-BREAK SPACE}% in the RNN" in page.heading
 
 
 def test_lost_losses_are_said_and_marked():
