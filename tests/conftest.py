@@ -48,6 +48,11 @@ settings.register_profile("gradflow", deadline=None, max_examples=40, derandomiz
 settings.load_profile("gradflow")
 
 
+def pytest_xdist_auto_num_workers():
+    """One process more than there are cores, since those with a browser mostly wait for it."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(autouse=True)
 def nothing_leaks():
     with warnings.catch_warnings(), np.errstate(all="raise"):

@@ -13,8 +13,8 @@ CONTROLS = set(KNOBS) - {"cell", "batch"} | {"cells", "quantity", "derivative"}
 RADIUS = KNOBS["spectral_radius"].label
 
 
-def test_a_deep_link_is_the_first_thing_a_fresh_server_sees(fresh_server, visit):
-    tab = visit(f"{fresh_server}/?spectral_radius=1.5&cells=RNN&activation=sigmoid", new=True).settled()
+def test_a_link_sets_what_it_says(server, visit):
+    tab = visit(f"{server}/?spectral_radius=1.5&cells=RNN&activation=sigmoid", new=True).settled()
     assert list(tab.curves) == ["RNN"]
     assert tab.slider(RADIUS).input_value() == "1.5"
     assert tab.page.get_by_role("radio", name="sigmoid").get_attribute("aria-checked") == "true"

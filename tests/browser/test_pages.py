@@ -51,14 +51,13 @@ def reader(server, returning):
 @every_lesson
 def test_a_lesson_keeps_the_settings_on_a_laptop_and_on_a_phone_in_light_and_in_dark(reader, lesson):
     tab, carried, before = reader, reader.query, reader.heading
-    tab.page.set_viewport_size({"width": 1700, "height": 800})  # wide enough for every name
+    tab.page.set_viewport_size(LAPTOP)
     if urlsplit(tab.page.url).path != f"/{lesson.url}":
         tab.page.get_by_role("link", name=lesson.title, exact=True).first.click()
         tab.page.wait_for_url(f"**/{lesson.url}?*")
         tab.page.wait_for_function(
             "before => ![before, undefined].includes(document.querySelector('h2')?.innerText)", arg=before
         )
-    tab.page.set_viewport_size(LAPTOP)
     tab.settled().page.evaluate("() => document.querySelector('[data-testid=stMain]').scrollTo(0, 0)")
     assert urlsplit(tab.page.url).path == f"/{lesson.url}"
     assert tab.query == carried
