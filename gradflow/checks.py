@@ -51,7 +51,7 @@ def check_number(field: str, value: object, low: float, high: float, integer: bo
 
 def as_numbers(field: str, value: object, kinds: str = "biuf") -> NDArray:
     """`value` as a float64 array, or a complex128 one if `kinds` has "c" and it is complex; ValueError otherwise."""
-    if np.ma.is_masked(value):
+    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
         raise ValueError(f"{field} must have no masked entries: they would be read as numbers")
     try:
         array = np.asarray(value)
@@ -59,6 +59,8 @@ def as_numbers(field: str, value: object, kinds: str = "biuf") -> NDArray:
         array = np.array(None)
     if array.dtype.kind not in kinds:
         raise ValueError(f"{field} must be an array of numbers, got {shown(value)}")
+    if array.dtype == np.float64:
+        return array
     with np.errstate(over="ignore"):  # a longer number becomes inf, and is told as such
         return array.astype(np.complex128 if array.dtype.kind == "c" else np.float64, copy=False)
 

@@ -40,9 +40,10 @@ def check_params(cell: Cell, params: Mapping[str, ArrayLike], field: str = "para
     for name, size in {"bias_ih_l0": rows, "bias_hh_l0": rows, **dict.fromkeys(cell.unit_weights, hidden)}.items():
         if arrays[name].shape != (size,):
             raise ValueError(f"{field}[{name!r}] must have shape ({size},), got {arrays[name].shape}")
-    with np.errstate(over="ignore"):
-        if not surely_finite(arrays["bias_ih_l0"] + arrays["bias_hh_l0"]):
-            finite_array(f"{field}['bias_ih_l0'] + {field}['bias_hh_l0']", arrays["bias_ih_l0"] + arrays["bias_hh_l0"])
+    biases = arrays["bias_ih_l0"], arrays["bias_hh_l0"]
+    if not all(map(surely_finite, biases)):  # else neither is so large that their sum could leave float64's range
+        with np.errstate(over="ignore"):
+            finite_array(f"{field}['bias_ih_l0'] + {field}['bias_hh_l0']", np.add(*biases))
     return arrays
 
 
