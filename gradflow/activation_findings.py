@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from gradflow.activations import ACTIVATIONS
 from gradflow.experiment import Experiment
-from gradflow.findings import arrival, listed, many_losses, note, number, power_of_ten
+from gradflow.findings import arrival, cut_off, listed, many_losses, note, number, power_of_ten
 from gradflow.measures import RULE
 from gradflow.one_unit import Cycle, OneUnit
 from gradflow.operating_points import VISIBLE, OperatingPoint
@@ -76,7 +76,7 @@ def curves_words(exp: Experiment, points: Mapping[str, OperatingPoint], seeds: i
 
 def why(exp: Experiment, points: Mapping[str, OperatingPoint]) -> str:
     """What wide random weights are expected to keep per step, of a gradient that comes from the last step alone."""
-    if exp.rescale and exp.spectral_radius == 0.0:
+    if cut_off(exp):
         return "At ρ = 0 W_hh is zero: no step hears the one before it, and the gradient has no way back."
     at_work = {ACTIVATIONS[name].title: point for name, point in points.items() if point.share.size}
     if exp.init != "gaussian" or exp.sequence_type != "many-to-one" or exp.hidden < WIDE or not at_work:

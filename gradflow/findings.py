@@ -134,6 +134,11 @@ def title(summaries: Mapping[str, Summary]) -> str:
     return f"{NAMES[best.cell]} {verdict_sentence(best)}; {rest}"
 
 
+def cut_off(exp: Experiment) -> bool:
+    """Whether W_hh is zero, so that no step hears the one before it but through a memory of its own."""
+    return exp.rescale and exp.spectral_radius == 0.0
+
+
 def many_losses(s: Summary) -> bool:
     """Whether losses at several steps feed the gradient, so that what is left of it says nothing about how far it came."""
     return s.sequence_type != "many-to-one" and s.direct_sizes.size != 1

@@ -215,16 +215,13 @@ def summed(product: Callable[[Array, Array, Exponent], Array], da: Array, operan
     if not np.count_nonzero(e):  # as most often: there is nothing to take out
         return product(da, operand, e)
     total: Any = 0.0
-    while (top := int(e.max())) > MAX_POWER:
-        # The largest first, and alone: beside an exploded step an ordinary one has no digits left, it counts where the exploded
-        # one adds nothing.
-        exploded = e > top - MAX_POWER
-        part = np.ldexp(product(da, operand, np.where(exploded, e - top, EXPONENT_OF_ZERO)), top)
+    while (top := int(e.max())) > EXPONENT_OF_ZERO:
+        # Exploded steps come first, the largest of them alone: beside them an ordinary one has no digits left, it counts where
+        # they add nothing.
+        now = e > (top - MAX_POWER if top > MAX_POWER else EXPONENT_OF_ZERO)
+        part = np.ldexp(product(da, operand, np.where(now, e - top, EXPONENT_OF_ZERO)), top)
         total = np.where(np.isinf(total), total, total + part)
-        e = np.where(exploded, EXPONENT_OF_ZERO, e)
-    if top > EXPONENT_OF_ZERO:
-        part = np.ldexp(product(da, operand, e - top), top)
-        total = np.where(np.isinf(total), total, total + part)
+        e = np.where(now, EXPONENT_OF_ZERO, e)
     return np.asarray(total)
 
 

@@ -99,14 +99,13 @@ def measure_memory(exp: Experiment, cell: str, seeds: Iterable[int]) -> Memory:
 
     Raises ValueError for another cell or no seed, ForwardOverflow where a state leaves float64's range.
     """
-    check_choice("cell", cell, GATED)
-    check_experiment(exp)
+    bias = remembering_bias(exp, cell)
     exp = replace(exp, cell=cell)
     observed = []
     for seed in at_least_one("seeds", seeds):
         flow = run(replace(exp, seed=seed))
         observed.extend(observe(flow, [memory_biases(flow.trace)]))
-    return summarised(cell, remembering_bias(exp, cell), observed)
+    return summarised(cell, bias, observed)
 
 
 def remembering_bias(exp: Experiment, cell: str) -> float | None:

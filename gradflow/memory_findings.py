@@ -4,7 +4,7 @@ import math
 
 from gradflow.cells import CELLS
 from gradflow.experiment import Experiment
-from gradflow.findings import NAMES, number, percent
+from gradflow.findings import NAMES, cut_off, number, percent
 from gradflow.memory import Memory
 from gradflow.summary import QUANTITIES
 
@@ -96,11 +96,6 @@ def to_try(exp: Experiment, m: Memory, q: str) -> str:
 def dead(exp: Experiment, m: Memory) -> bool:
     """Whether no ReLU unit is ever on."""
     return exp.activation == "relu" and m.size == 0.0
-
-
-def cut_off(exp: Experiment) -> bool:
-    """Whether W_hh is zero, so that no step hears the one before it but through the memory."""
-    return exp.rescale and exp.spectral_radius == 0.0
 
 
 def details(gru: Memory, seeds: int) -> str:

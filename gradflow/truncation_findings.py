@@ -44,7 +44,7 @@ def bias_title(by_cell: Mapping[str, Truncation], chosen: Style) -> str:
         return f"In the {names} the full ∂L/∂W_hh is zero or leaves float64's range: there is nothing to compare with"
     passes = f"With passes of {steps(chosen.k2)} every {chosen.k1}"
     if max(biases.values()) <= ROUNDING:
-        return f"{passes} only zeros are cut: ∂L/∂W_hh is the full gradient"
+        return f"{passes}, ∂L/∂W_hh is the full gradient but for rounding"
     off = [f"{percent(bias if bias > ROUNDING else 0.0)} in the {name}" for name, bias in biases.items()]
     return f"{passes}, ∂L/∂W_hh is off by {listed(off)}"
 
@@ -55,7 +55,8 @@ def comparison(t: Truncation, k2: int) -> str:
     ratio, angle = float(one.ratio[0]), float(one.angle[0])
     if np.isnan(ratio):
         return "–"
-    times = f"{ratio:.2f} ×" if 0.01 <= ratio < 100.0 else f"{number(ratio)} ×"
+    # on a phone a cell breaks after its comma, not before its ×
+    times = f"{f'{ratio:.2f}' if 0.01 <= ratio < 100.0 else number(ratio)}\N{NO-BREAK SPACE}×"
     return times if np.isnan(angle) else f"{times}, {angle:.1f}°"
 
 

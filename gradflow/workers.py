@@ -145,9 +145,7 @@ class Worker:
 
     def exchange(self, message: bytes) -> Any:
         try:
-            pickle.dump(
-                message, self.to
-            )  # within another message, so that it can be read to its end by who can't open it
+            pickle.dump(message, self.to)  # packed twice: who does not know what is in it can still read it to its end
             self.to.flush()
             return pickle.load(self.back)
         except Exception as error:  # an answer that was not read to its end would be taken for the next one's
@@ -179,7 +177,7 @@ def reply(message: bytes) -> bytes:
     """What the call gives and what it raises; None where it is not known here."""
     try:
         function, argument = pickle.loads(message)
-    except Exception:
+    except Exception:  # whatever its classes raise here: the owner does it himself
         return pickle.dumps(None)
     try:
         return pickle.dumps((function(argument), None))

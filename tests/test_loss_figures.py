@@ -237,7 +237,7 @@ def test_truncation_in_words():
     assert "the full gradient" in bias_title(by_cell, full)
     assert "nothing to compare with" in bias_title({"rnn": made_up("rnn", NAN, NAN)}, chosen)
     text = table(40, [chosen, chosen], {"rnn": [by_cell["rnn"], made_up("rnn", 0.1, NAN)]})
-    assert "| RNN: norm, angle | 0.88 ×, 7.5° | – |" in text
+    assert "| RNN: norm, angle | 0.88\N{NO-BREAK SPACE}×, 7.5° | – |" in text
     assert "| steps back in all | 16 | 16 |" in text
     assert "24 of 40 losses" in paths_words(chosen, 40)
     assert "100 % of the ways" in paths_finding(Style("full", 40, 40), 40)

@@ -170,7 +170,7 @@ def test_a_difference_of_rounding_is_none():
     said = bias_title(by_cell, chosen)
     assert f"is off by {percent(0.0)} in the RNN and {percent(by_cell['lstm'].bias[0])} in the LSTM" in said
     assert bias_title({"rnn": by_cell["rnn"]}, chosen) == (
-        "With passes of 10 steps every 5 only zeros are cut: ∂L/∂W_hh is the full gradient"
+        "With passes of 10 steps every 5, ∂L/∂W_hh is the full gradient but for rounding"
     )
 
 

@@ -68,7 +68,7 @@ def frame(lesson: Lesson) -> None:
             for key, (default, k) in SHARED.items():
                 with under_title if key == "text" else nullcontext():
                     control(key, default, k)
-            characters_read(setting("text"))
+            note_length()
             with st.container(key="elsewhere"):  # never seen
                 st.text_input("Present", key="present", bind="query-params")
                 st.text_input("Hide", key="hide", bind="query-params")
@@ -87,9 +87,9 @@ def frame(lesson: Lesson) -> None:
         show_refused()
 
 
-def characters_read(text: str) -> None:
+def note_length() -> None:
     """Says under the length where the sentence is shorter: further to the right the slider has no effect."""
-    count = len(characters(" ".join(text.splitlines())))
+    count = len(characters(sentence()))
     if setting("input") == "text" and setting("length") > count:
         with st.container(key="length_note"):
             st.caption(f"The sentence has {count} characters, so T is no longer; noise, an input under More, can be.")
@@ -151,11 +151,16 @@ def setting(key: str) -> Any:
     return st.session_state.get(key, SHARED[key][0])
 
 
+def sentence() -> str:
+    """The text on one line; a link may hold line breaks."""
+    return " ".join(setting("text").splitlines())
+
+
 def experiment(**fixed: Any) -> Experiment:
     """The experiment that the shared controls describe, with some fields fixed by the page."""
     shared = {key: setting(key) for key in SHARED if key != "cells"}
-    # a link may hold line breaks, a sentence has none; another input reads no text, so that a bad one is no problem
-    shared["text"] = " ".join(shared["text"].splitlines()) if shared["input"] == "text" else DEFAULTS.text
+    # another input reads no text, so that a bad one is no problem
+    shared["text"] = sentence() if shared["input"] == "text" else DEFAULTS.text
     return Experiment(**{**shared, "batch": 1, **fixed})
 
 

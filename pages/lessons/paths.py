@@ -2,10 +2,10 @@
 
 import streamlit as st
 
-from gradflow.cells import CELLS
 from gradflow.experiment import Experiment, Knob, build_cell
 from gradflow.figures import gate_map, path_routes, path_steps
 from gradflow.findings import NAMES
+from gradflow.memory import GATED
 from gradflow.path_findings import gates_heading, gates_words, headline, routes_words, steps_words
 from gradflow.path_summary import WEIGHTS, paths_frame, summarise_paths
 from gradflow.paths import split_routes, split_steps
@@ -17,7 +17,7 @@ from gradflow.ui.share import experiment_code, share
 from gradflow.ui.sources import show_sources
 
 NAME = "Paths through a cell"
-CELL = Knob("Cell", "Cells with a highway.", choices=tuple(name for name, make in CELLS.items() if make().memory_gate))
+CELL = Knob("Cell", "Cells with a highway.", choices=GATED)
 WEIGHT = Knob(
     "Weights",
     "As the controls draw them, or trained to add up two marked numbers: then only length, seed and start have an effect.",

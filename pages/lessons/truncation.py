@@ -72,8 +72,7 @@ draw(
     key="surviving_paths",
     alt=paths_finding(chosen, length),  # stays while the gradients change, and so does the picture
 )
-# on a phone a cell breaks after its comma, not before its ×
-st.markdown(table(length, all_styles, compared).replace(" ×", "\N{NO-BREAK SPACE}×"))
+st.markdown(table(length, all_styles, compared))
 st.markdown(paths_words(chosen, length))
 
 bias, counts = st.columns(2)
