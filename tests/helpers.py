@@ -124,6 +124,12 @@ def relative_rows(got, want):
     return float(np.max(np.where(scale > 0.0, error / np.where(scale > 0.0, scale, 1.0), error)))
 
 
+def linear_rnn(w, steps):
+    """At zero state and zero input tanh is linear: ∂L/∂h_{t−1} = Wᵀ ∂L/∂h_t, exactly."""
+    w = np.asarray(w, float)
+    return gf.forward("rnn", zero_params(1, len(w), weight_hh_l0=w), np.zeros((steps, 1, 1)))
+
+
 def one_unit_rnn(w, b, activation, steps, h0):
     """h_t = φ(w h_{t−1} + b) from h0, no input."""
     params = zero_params(1, 1, weight_hh_l0=[[w]], bias_ih_l0=[b])

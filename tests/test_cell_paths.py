@@ -1,7 +1,6 @@
 """Paths through a cell, against complex steps path by path, every route written out, and closed forms."""
 
 import math
-from dataclasses import replace
 from itertools import product
 
 import numpy as np
@@ -23,11 +22,6 @@ from helpers import (
 import gradflow as gf
 from gradflow.adding import LONGEST, TRAINED
 from gradflow.cells.cell import HIGHWAY
-from gradflow.figures import gate_map, path_routes, path_steps
-from gradflow.figures.cell_paths import step_looks
-from gradflow.figures.theme import CELL_COLOURS
-from gradflow.path_findings import headline, routes_words, steps_words
-from gradflow.path_summary import paths_frame, summarise_paths
 from gradflow.paths import DIRECT, MIXED, ROUTES
 from gradflow.paths import GATES as BY_GATES
 from gradflow.training import adding_problem
@@ -298,78 +292,6 @@ def test_trained_weights_cannot_be_changed_by_accident():
         gf.trained_network("rnn")
 
 
-EXP = gf.Experiment(cell="gru", input="noise", batch=1, length=60, hidden=8)
-
-
-@pytest.mark.parametrize("name", CELLS)
-def test_a_summary_is_the_run_s_own_splits(name):
-    exp = gf.Experiment(length=60, hidden=8, batch=2, **KNOBS_OF[name])
-    flow = gf.run(exp)
-    s = summarise_paths(exp, lag=10)
-    assert (s.length, s.start) == (60, 50)
-    for got, want in ((s.by_step, gf.split_steps(flow)), (s.routes, gf.split_routes(flow, 50))):
-        np.testing.assert_array_equal(got.share[..., 0], want.share[..., 0])
-        np.testing.assert_array_equal(got.log10_norm[..., 0], want.log10_norm[..., 0])
-    gates = {"rnn": None, "lstm": "f", "peephole": "f", "gru": "z"}
-    gate = gates[name.split("-")[0]]
-    if gate is None:
-        assert s.kept is None
-        assert s.kept_other is None
-    else:
-        value = flow.trace.gates[gate][:, 0]
-        np.testing.assert_allclose(s.kept, 1.0 - value if "write" in name else value, rtol=1e-15)
-        assert (s.kept_other is None) == (name == "peephole")
-    assert (s.twin is None) == (not name.startswith("gru"))
-    if s.twin is not None:
-        np.testing.assert_allclose(s.twin, flow.log10_norm[:, 0], rtol=0, atol=1e-13)
-        assert s.twin_error <= 1e-14
-
-
-@pytest.mark.parametrize("cell", TRAINED)
-def test_a_trained_summary_is_the_trained_network_s(cell):
-    exp = gf.Experiment(cell=cell, length=50, seed=3)
-    s = summarise_paths(exp, "trained")
-    assert len(s.marks) == 2
-    assert s.marks[0] <= 25 < s.marks[1]
-    assert s.kept.shape == (50, 16)
-    assert s.error <= 1e-12
-    other = gf.Experiment(cell=cell, length=50, seed=3, spectral_radius=2.0, hidden=5, activation="relu")
-    np.testing.assert_array_equal(summarise_paths(other, "trained").routes.share, s.routes.share)
-    assert not np.array_equal(summarise_paths(gf.Experiment(cell=cell, length=50), "trained").kept, s.kept)
-
-
-def test_a_lag_beyond_the_first_step_starts_there():
-    assert summarise_paths(EXP, lag=1000).start == 1
-
-
-@pytest.mark.parametrize(
-    ("arguments", "told"),
-    [
-        ({"exp": gf.Experiment(cell="rnn"), "weights": "trained"}, "weights must be random for the cell rnn"),
-        ({"exp": gf.Experiment(cell="gru", length=1), "weights": "trained"}, "length must be at least 2"),
-        ({"exp": EXP, "weights": "learned"}, "weights must be one of random, trained, got 'learned'"),
-        ({"exp": EXP, "lag": -1}, "lag must be a whole number"),
-    ],
-)
-def test_a_summary_that_cannot_be_made_says_why(arguments, told):
-    with pytest.raises(ValueError, match=told):
-        summarise_paths(**arguments)
-
-
-def test_the_frame_holds_every_value():
-    s = summarise_paths(EXP, lag=20)
-    frame = paths_frame(s)
-    assert list(frame.columns) == ["step", "input", "split", "part", "share", "log10_norm"]
-    for label, split in (("last step", s.by_step), ("routes", s.routes)):
-        rows = frame[frame["split"] == label]
-        assert set(rows["part"]) == {"whole", *split.parts}
-        for k, part in enumerate(split.parts):
-            np.testing.assert_array_equal(rows[rows["part"] == part]["share"], split.share[k, :, 0])
-            np.testing.assert_array_equal(rows[rows["part"] == part]["log10_norm"], split.log10_norm[k, :, 0])
-    gates = frame[frame["split"] == "gate"]
-    np.testing.assert_array_equal(gates["share"].to_numpy().reshape(8, 60).T, s.kept)
-
-
 def test_a_part_s_exponent_does_not_touch_the_others():
     """Shares and norms are the same numbers whether the gradient is of size 1 or 1e-300."""
     params, x = params_for("gru"), scatter((30, 1, 3), 2)
@@ -380,56 +302,3 @@ def test_a_part_s_exponent_does_not_touch_the_others():
         np.testing.assert_allclose(
             split(small).log10_norm, split(big).log10_norm - 1000.0 * math.log10(2.0), rtol=1e-13, atol=1e-10
         )
-
-
-def drawn(figure):
-    return {trace.name: trace for trace in figure.data if trace.name}
-
-
-def test_few_points_are_marked():
-    s = summarise_paths(gf.Experiment(cell="lstm", length=1, hidden=8))
-    routes, steps = path_routes(s), path_steps(s)
-    assert {trace.mode for trace in (*routes.data, *steps.data)} == {"lines+markers"}
-    alone = drawn(routes)["highway alone, ∏f"]
-    assert np.isfinite(np.asarray(alone.y, float)).sum() == 1
-    assert {trace.mode for trace in path_steps(summarise_paths(replace(EXP, cell="lstm"))).data} == {"lines"}
-
-
-def test_where_no_path_leads_words_say_so():
-    s = summarise_paths(EXP)
-    nothing = replace(s.by_step, log10_norm=np.full_like(s.by_step.log10_norm, -np.inf))
-    assert [note.text for note in path_steps(replace(s, by_step=nothing)).layout.annotations] == [
-        "exactly nothing arrives"
-    ]
-    assert not path_steps(s).layout.annotations
-
-
-def test_a_gate_without_a_name_or_a_look_is_drawn():
-    s = summarise_paths(EXP)
-    minimal = replace(s.by_step, parts=tuple({"r": "u", "z": "v"}.get(part, part) for part in s.by_step.parts))
-    figure = drawn(path_steps(replace(s, by_step=minimal)))
-    assert set(figure) == {"gate u", "gate v", "candidate n", f"highway {s.gate}"}
-    assert len({(trace.line.color, trace.line.dash) for trace in figure.values()}) == 4
-    assert {trace.line.color for trace in figure.values()} & set(CELL_COLOURS.values()) == set()
-    assert set(step_looks((*"abcdefg", HIGHWAY))) == {*"abcdefg", HIGHWAY}  # more than there are looks
-
-
-def test_the_histogram_of_the_gate_names_its_axes():
-    layout = gate_map(summarise_paths(EXP)).layout
-    assert (layout.yaxis2.title.text, layout.xaxis2.title.text) == ("value of z", "of all z")
-
-
-@pytest.mark.parametrize(("kept", "labelled"), [(np.linspace(0.0, 1.0, 2000), "5%"), (np.full(9, 0.7), "100%")])
-def test_the_histogram_s_shares_have_two_ticks_apart(kept, labelled):
-    s = summarise_paths(EXP)
-    axis = gate_map(replace(s, kept=kept[:, None], kept_other=None)).layout.xaxis2
-    assert list(axis.ticktext) == ["0", labelled]
-    assert axis.tickvals[1] > 0.4 * axis.range[1]
-
-
-@pytest.mark.parametrize("name", ["lstm", "gru", "peephole"])
-def test_the_words_speak_of_what_the_cell_has(name):
-    s = summarise_paths(gf.Experiment(cell=name, length=12, hidden=8), lag=11)
-    assert ("trained weights" in routes_words(s)) == (name != "peephole")
-    assert ("or c through a peephole" in steps_words(s)) == (name == "peephole")
-    assert "after 1 step ∏" in headline(s)

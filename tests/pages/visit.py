@@ -19,16 +19,23 @@ import gradflow as gf
 from gradflow.experiment import KNOBS
 from gradflow.ui.lessons import LESSONS
 
-URLS = {Path(lesson.path).stem: lesson.url for lesson in LESSONS}
+PAGES = {Path(lesson.path).stem: lesson for lesson in LESSONS}
 APP = Path(__file__).parents[2] / "app.py"
 FRAME = {"present", "hide", "link_hides", "link_presents", "figure_format"}  # the frame's own, on every page
 KINDS = ("slider", "number_input", "selectbox", "button_group", "toggle", "text_input")
 SEEDS = 20
+COSTLY = {"length": 12, "hidden": 4}  # the extremes have tests of their own
+SMALL = {key: str(value) for key, value in COSTLY.items()}
 
 # for every session AppTest reads the metadata of all installed packages, which takes longer than the page
 manifest_scanner.scan_component_manifests = cache(manifest_scanner.scan_component_manifests)
 # and for every run it compiles the app and the page anew
 app_test.ScriptCache = local_script_runner.ScriptCache = cache(ScriptCache)
+
+
+def said(visit):
+    """All that the page warns of."""
+    return " ".join(warning.value for warning in visit.app.warning)
 
 
 def extremes(control, **own):
@@ -50,7 +57,9 @@ class Visit:
         self.app = AppTest.from_file(str(APP), default_timeout=120)
         for key, value in query.items():
             self.app.query_params[key] = value
-        self.app._page_hash = calc_hash(URLS[page])  # a deep link; `switch_page` knows only what a run has registered
+        self.app._page_hash = calc_hash(
+            PAGES[page].url
+        )  # a deep link; `switch_page` knows only what a run has registered
         self.run()
 
     def run(self):
